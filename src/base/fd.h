@@ -1,0 +1,29 @@
+/* File descriptors: whole reads and writes, flags, socket pairs. Threads: any. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/bits.h"
+#include "base/err.h"
+
+/* Close for CLEANUP(fd_closep): does nothing for a negative descriptor; errno is kept. */
+void fd_close(int fd);
+void fd_closep(int *fd);
+
+/* Read or write exactly len bytes, going on after EINTR and short counts. Return 0, -errno, or
+ * -ENODATA when the input ends early. */
+MUST_CHECK int fd_read_full(int fd, void *buf, size_t len);
+MUST_CHECK int fd_write_full(int fd, const void *buf, size_t len);
+MUST_CHECK int fd_pread_full(int fd, void *buf, size_t len, off_t off);
+MUST_CHECK int fd_pwrite_full(int fd, const void *buf, size_t len, off_t off);
+
+MUST_CHECK int fd_set_nonblock(int fd, bool on);
+MUST_CHECK int fd_set_cloexec(int fd, bool on);
+
+/* A connected pair of stream sockets, close-on-exec. Returns 0 or -errno. */
+MUST_CHECK int fd_socketpair(int ret_fds[2]);
+
+/* A whole file in memory: *ret_data is from malloc, *ret_len its length. Refuses what is not a
+ * regular file, or larger than max bytes (the message says so). */
+MUST_CHECK int fd_read_file(const char *path, size_t max, void **ret_data, size_t *ret_len,
+                            struct err *err);

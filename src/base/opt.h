@@ -1,0 +1,54 @@
+/*
+ * Command-line options as a table: parsing, range checks and --help come from it.
+ *
+ * Long options only, "--name value" or "--name=value"; "--" ends options. Options and positional
+ * arguments may mix. A repeated single option is an error; OPT_LIST collects.
+ */
+#pragma once
+
+#include "base/bits.h"
+#include "base/err.h"
+
+enum opt_type {
+    OPT_END,
+    OPT_FLAG, /* bool */
+    OPT_U32,  /* uint32_t, min..max */
+    OPT_U64,  /* uint64_t, min..max */
+    OPT_SIZE, /* uint64_t bytes, K M G T suffixes (1024), min..max */
+    OPT_STR,  /* const char * */
+    OPT_ENUM, /* const char *, one of the words in `words` */
+    OPT_LIST, /* struct opt_list */
+};
+
+#define OPT_LIST_MAX 32
+
+struct opt_list {
+    const char *items[OPT_LIST_MAX];
+    unsigned count;
+};
+
+struct opt {
+    const char *name; /* without the dashes */
+    enum opt_type type;
+    size_t where;    /* offsetof() in the target struct */
+    const char *def; /* default as text, NULL: zero */
+    uint64_t min, max;
+    const char *arg;   /* name of the value in --help, NULL for flags */
+    const char *help;  /* one line, no full stop */
+    const char *words; /* OPT_ENUM: "hvf|kvm|soft" */
+};
+
+/*
+ * Fill target from argv[0..argc) (the words after the command). Positional arguments go to
+ * ret_args, at most max_args. Strings point into argv. Returns 0 or -EINVAL with one sentence in
+ * err that names the option and what it takes.
+ */
+MUST_CHECK int opt_parse(const struct opt *opts, void *target, int argc, char **argv,
+                         const char **ret_args, unsigned max_args, unsigned *ret_nargs,
+                         struct err *err);
+
+/* "512M", "2G", "4096": bytes. Returns 0 or -EINVAL. */
+MUST_CHECK int opt_parse_size(const char *text, uint64_t *ret_bytes);
+
+/* Print the table as help text to a FILE (void * keeps stdio out of this header). */
+void opt_help(const struct opt *opts, void *file);

@@ -1,0 +1,160 @@
+/*
+ * The software CPU: one struct per vCPU, the machine part that all vCPUs share, and the calls that
+ * hv_soft.c makes.
+ *
+ * Threads: a struct cpu belongs to the thread that runs it; other threads touch only `request`
+ * (through cpu_request()) and what the GIC publishes.
+ */
+#pragma once
+
+#include <setjmp.h>
+#include <stdatomic.h>
+
+#include "arch/vcpu_state.h"
+#include "base/bits.h"
+#include "base/thread.h"
+#include "mem/gmem.h"
+
+/* Register file indices that the decoder hands out: register number 31 is resolved at decode time
+ * to SP, to a register that always reads zero, or to one that nobody reads. */
+enum { REG_SP = 31, REG_ZERO = 32, REG_SINK = 33, REG_COUNT = 34 };
+
+#define NZCV_N BIT(31)
+#define NZCV_Z BIT(30)
+#define NZCV_C BIT(29)
+#define NZCV_V BIT(28)
+
+#define DAIF_D BIT(9)
+#define DAIF_A BIT(8)
+#define DAIF_I BIT(7)
+#define DAIF_F BIT(6)
+
+union vreg {
+    uint64_t d[2];
+    uint32_t s[4];
+    uint16_t h[8];
+    uint8_t b[16];
+};
+
+/* Reasons to leave translated or predecoded code at the next block edge. */
+enum cpu_request {
+    CPU_REQ_KICK = 1,  /* hv_vcpu_kick(): return HV_EXIT_KICKED */
+    CPU_REQ_IRQ = 2,   /* the GIC has (or lost) something for this vCPU: look again */
+    CPU_REQ_FLUSH = 4, /* TLB maintenance by another vCPU waits in the ring */
+    CPU_REQ_TIMER = 8, /* a timer may have reached its compare value */
+};
+
+struct a64_insn;
+struct code_page;
+struct gic;
+struct soc;
+struct tlb;
+
+/*
+ * An MMIO access leaves the handler by longjmp; the instruction runs again once the VMM has
+ * answered. Accesses that were answered already are replayed in order, so an instruction that makes
+ * several (a pair, a vector structure) completes one access per exit.
+ */
+#define MMIO_REPLAY_MAX 64
+struct mmio_access {
+    gpa_t gpa;
+    uint64_t data;
+    uint8_t size;
+    bool write;
+};
+
+struct mmio_replay {
+    struct mmio_access access[MMIO_REPLAY_MAX];
+    unsigned count; /* answered accesses of the current instruction */
+    unsigned next;  /* the next to hand out while the instruction runs again */
+};
+
+/* Why cpu_run() came back. */
+enum cpu_stop {
+    CPU_STOP_KICKED,
+    CPU_STOP_MMIO, /* c->mmio_pending is filled in; answer with cpu_mmio_done() */
+    CPU_STOP_HVC,  /* HVC or SMC: X0..X3 of c->x are read and written by the caller */
+    CPU_STOP_WFI,  /* nothing to do until c->wake_ns or an interrupt */
+    CPU_STOP_ERROR /* c->reason says why */
+};
+
+struct cpu {
+    /* Hot part: what every handler touches. */
+    uint64_t x[REG_COUNT];
+    uint64_t nzcv;               /* bits 31:28 as in SPSR */
+    const struct a64_insn *insn; /* the instruction being executed */
+    struct code_page *page;      /* the predecoded page that insn lies in */
+    gva_t page_va;               /* its virtual address */
+    gva_t pc;                    /* valid between instructions outside the page loop */
+    _Atomic uint32_t request;    /* enum cpu_request */
+    union vreg v[32];
+    uint64_t fpcr, fpsr;
+
+    /* PSTATE without NZCV. */
+    uint8_t el; /* 0 or 1 */
+    bool sp_sel, pan, il, ss;
+    uint64_t daif;       /* DAIF_* bits */
+    uint64_t sp_bank[2]; /* SP_EL0 and SP_EL1; the selected one lives in x[REG_SP] instead */
+    bool fp_enabled;     /* CPACR_EL1.FPEN allows FP at the current EL; kept by exc and sysreg */
+
+    /* Exclusive monitor: address, size and the value seen; see excl.c. */
+    gva_t excl_va;
+    gpa_t excl_gpa;
+    uint64_t excl_val[2];
+    uint8_t excl_size; /* bytes, 0: open */
+
+    struct tlb *tlb;
+    struct sysregs {
+#define X_(name, op0, op1, crn, crm, op2) uint64_t name;
+        VCPU_SYSREGS(X_)
+#undef X_
+        uint64_t elr_el1, spsr_el1;
+        uint64_t dbgbvr[VCPU_DEBUG_REGS], dbgbcr[VCPU_DEBUG_REGS];
+        uint64_t dbgwvr[VCPU_DEBUG_REGS], dbgwcr[VCPU_DEBUG_REGS];
+        uint64_t os_lock;
+        uint64_t cntv_ctl, cntv_cval, cntp_ctl, cntp_cval;
+    } sys;
+    uint64_t retired; /* instructions, up to the last block edge */
+
+    /* Cold part. */
+    struct soc *soc;
+    unsigned index;
+    uint64_t wake_ns; /* CPU_STOP_WFI: clock_mono_ns() of the next timer, UINT64_MAX for none */
+    struct mmio_access mmio_pending;
+    struct mmio_replay replay;
+    jmp_buf escape; /* back to cpu_run() from the depth of a handler */
+    enum cpu_stop stop;
+    char reason[256];
+};
+
+/* What all vCPUs of one machine share. */
+struct soc {
+    struct gmem *mem;
+    struct gic *gic;
+    struct cpu *cpus[MAP_VCPUS_MAX];
+    unsigned vcpus;
+    uint64_t counter_hz;
+    _Atomic uint64_t counter_offset; /* guest counter = host time in ticks - offset */
+    const struct cpu_model *model;
+};
+
+/* Allocate a vCPU in reset state. Returns 0 or -ENOMEM. */
+MUST_CHECK int cpu_create(struct soc *soc, unsigned index, struct cpu **ret_cpu, struct err *err);
+void cpu_destroy(struct cpu *c);
+
+/* Execute until there is something for the VMM to do. */
+enum cpu_stop cpu_run(struct cpu *c);
+
+/* Answer the pending MMIO access; data counts for reads. */
+void cpu_mmio_done(struct cpu *c, uint64_t data);
+
+/* Ask the vCPU to look at something (enum cpu_request) at the next block edge. Any thread. It does
+ * not wake a vCPU that sleeps outside cpu_run(): hv_soft.c does. */
+static inline void cpu_request(struct cpu *c, uint32_t what)
+{
+    atomic_fetch_or_explicit(&c->request, what, memory_order_release);
+}
+
+/* Architectural state in and out. A register that this CPU model lacks is refused by name. */
+void cpu_get_state(struct cpu *c, struct vcpu_state *ret_state);
+MUST_CHECK int cpu_set_state(struct cpu *c, const struct vcpu_state *state, struct err *err);

@@ -1,0 +1,18 @@
+/*
+ * MRS, MSR and the system instructions (SYS, SYSL): one table of registers with access rules.
+ * enc is SYSREG(op0, op1, CRn, CRm, op2) as it stands in the instruction.
+ */
+#pragma once
+
+#include "arch/sysreg.h"
+#include "cpu/cpu.h"
+
+/* Execute MRS / MSR (register). May take an exception (UNDEFINED, trap). */
+uint64_t sysreg_read(struct cpu *c, uint16_t enc);
+void sysreg_write(struct cpu *c, uint16_t enc, uint64_t val);
+
+/* MSR (immediate): op1 and op2 name the PSTATE field. */
+void sysreg_write_imm(struct cpu *c, unsigned op1, unsigned op2, unsigned imm);
+
+/* SYS: cache, TLB and address translation operations. */
+void sys_execute(struct cpu *c, uint16_t enc, uint64_t val);
