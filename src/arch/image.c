@@ -12,10 +12,11 @@ enum {
     HDR_PE_OFFSET = 60,
     HDR_LEN = 64,
 };
-#define IMAGE_MAGIC      0x644d5241 /* "ARM\x64" */
-#define IMAGE_FLAG_BE    BIT(0)
-#define IMAGE_OLD_OFFSET UINT64_C(0x80000) /* when image_size is 0, the header is older than 3.17 \
-                                            */
+#define IMAGE_MAGIC   0x644d5241 /* "ARM\x64" */
+#define IMAGE_FLAG_BE BIT(0)
+#define IMAGE_OLD_OFFSET                                                     \
+    UINT64_C(0x80000) /* when image_size is 0, the header is older than 3.17 \
+                       */
 #define IMAGE_ALIGN (2 * MIB)
 #define ZBOOT_MAGIC 0x676d697a /* "zimg" at 4: an EFI zboot wrapper */
 

@@ -13,7 +13,7 @@
 #include "base/thread.h"
 
 struct dev;
-struct fdt_node; /* arch/fdt.h */
+struct dtb_node; /* arch/dtb.h */
 
 /* Where an interrupt goes. The VMM fills this in; devices know neither hv nor vmm. */
 struct irq_line {
@@ -39,7 +39,7 @@ struct dev_ops {        /* one const table per device type; NULL members are opt
     uint64_t (*read)(struct dev *dev, uint64_t off, unsigned size);
     void (*write)(struct dev *dev, uint64_t off, unsigned size, uint64_t val);
     void (*reset)(struct dev *dev); /* to power-on; outside resources stay open */
-    int (*fdt)(struct dev *dev, struct fdt_node *parent); /* add the node; 0 or -errno */
+    int (*fdt)(struct dev *dev, struct dtb_node *parent); /* add the node; 0 or -errno */
     void (*destroy)(struct dev *dev);
     const struct state_desc *state; /* NULL: nothing survives a snapshot */
 };
