@@ -48,6 +48,7 @@ struct hv_exit {
 enum hv_caps {
     HV_CAP_PSCI = 1,        /* answers PSCI itself */
     HV_CAP_ANY_COUNTER = 2, /* takes any counter frequency */
+    HV_CAP_EXACT_CPU = 4,   /* the guest sees the CPU model and nothing more */
 };
 
 enum hv_prot { HV_READ = 1, HV_WRITE = 2, HV_EXEC = 4 };

@@ -1,0 +1,95 @@
+/*
+ * ignition: run arm64 virtual machines from C.
+ *
+ * A machine is described by struct ign_options, created, run to its end, destroyed. There is no
+ * process-wide state: with the software CPU any number of machines may live in one process.
+ *
+ * Every function that can fail returns 0 or a negative errno, and fills *err (which may be NULL) with
+ * one sentence for a person to read. Sizes are bytes. Nothing here prints.
+ */
+#ifndef IGNITION_H
+#define IGNITION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define IGN_DRIVES_MAX 16
+#define IGN_MESSAGE_MAX 512
+
+struct ign_machine;
+
+struct ign_error {
+    int code;                      /* errno value */
+    char message[IGN_MESSAGE_MAX]; /* UTF-8, one line, no newline */
+};
+
+/* A file given by path, or by a descriptor that is open already (then path is used in messages).
+ * The library duplicates nothing and closes only what it opened itself. */
+struct ign_file {
+    const char *path; /* NULL: no file */
+    int fd;           /* -1: open path */
+};
+
+struct ign_drive {
+    struct ign_file file; /* raw image, a multiple of 512 bytes */
+    bool read_only;
+};
+
+enum ign_kernel_format {
+    IGN_KERNEL_AUTO, /* arm64 Image (also packed with gzip or zstd) or ELF64 executable */
+    IGN_KERNEL_RAW,  /* bare binary, placed and entered 0x80000 bytes above the start of RAM */
+};
+
+struct ign_options {
+    const char *accel; /* "auto", "hvf", "kvm", "soft" */
+    const char *cpu;   /* "portable", "max", "host" */
+    unsigned smp;      /* vCPUs, 1..64 */
+    uint64_t mem;      /* bytes, 16 MiB or more */
+    uint64_t counter_hz; /* 0: the engine's own; others than "soft" take no other */
+    struct ign_file kernel, initramfs;
+    enum ign_kernel_format format;
+    const char *append; /* added to the kernel command line, may be NULL */
+    struct ign_drive drives[IGN_DRIVES_MAX];
+    unsigned drive_count;
+    int console_in, console_out; /* descriptors of the serial console; -1: none */
+    bool console_keys; /* take Ctrl-A commands out of the input (x quit, a literal, ? help) */
+    bool no_reboot;    /* a guest reset ends the machine instead of starting it again */
+    uint64_t start_ns; /* CLOCK_MONOTONIC when the user asked for the machine; 0: now */
+};
+
+/* Defaults: auto, portable, 1 vCPU, 512 MiB, no files, no console. */
+void ign_options_init(struct ign_options *options);
+
+enum ign_end {
+    IGN_END_OFF,     /* the guest powered off */
+    IGN_END_RESET,   /* the guest asked for a reset, with no_reboot */
+    IGN_END_STOPPED, /* ign_machine_stop() or the console's quit key */
+};
+
+/* Build a machine up to its first instruction. Everything that options points to stays valid until
+ * ign_machine_destroy(). Returns -EINVAL for options out of range. */
+int ign_machine_create(const struct ign_options *options, struct ign_machine **ret_machine,
+                       struct ign_error *err);
+
+/* Run until the end. Blocks; one thread, once. */
+int ign_machine_run(struct ign_machine *machine, enum ign_end *ret_end, struct ign_error *err);
+
+/* Make ign_machine_run() return soon. Any thread. */
+void ign_machine_stop(struct ign_machine *machine);
+
+/* Free a machine that is not running. NULL is fine. */
+void ign_machine_destroy(struct ign_machine *machine);
+
+/* "0.1.0" */
+const char *ign_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

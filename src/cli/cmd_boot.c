@@ -1,0 +1,205 @@
+/* ignition boot KERNEL [ROOTFS]: open what the machine needs, then hand over to monitor and VMM. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "ignition.h"
+#include "monitor/monitor.h"
+
+struct boot_opts {
+    const char *accel, *cpu, *append, *initramfs, *format;
+    uint32_t smp;
+    uint64_t mem, counter_hz;
+    struct opt_list disks;
+    bool no_reboot, quiet, debug;
+};
+
+#define O(m) offsetof(struct boot_opts, m)
+static const struct opt boot_opts[] = {
+    { .name = "smp", .type = OPT_U32, .where = O(smp), .def = "1", .min = 1, .max = 64,
+      .arg = "N", .help = "number of vCPUs" },
+    { .name = "mem", .type = OPT_SIZE, .where = O(mem), .def = "512M", .min = 16 * MIB,
+      .max = UINT64_C(1) << 40, .arg = "SIZE", .help = "guest RAM" },
+    { .name = "append", .type = OPT_STR, .where = O(append), .def = "", .arg = "STR",
+      .help = "added to the kernel command line, after console=ttyS0" },
+    { .name = "initramfs", .type = OPT_STR, .where = O(initramfs), .arg = "FILE",
+      .help = "initial file system for the kernel (cpio; gzip and zstd are unpacked here)" },
+    { .name = "disk", .type = OPT_LIST, .where = O(disks), .arg = "FILE[,ro]",
+      .help = "raw disk image, /dev/vda upward; may be given several times" },
+    { .name = "format", .type = OPT_ENUM, .where = O(format), .def = "auto", .words = "auto|raw",
+      .arg = "WORD", .help = "auto: arm64 Image or ELF; raw: a bare binary" },
+    { .name = "accel", .type = OPT_ENUM, .where = O(accel), .def = "auto",
+      .words = "auto|hvf|kvm|soft", .arg = "WORD", .help = "engine that runs the guest" },
+    { .name = "cpu", .type = OPT_ENUM, .where = O(cpu), .def = "portable",
+      .words = "portable|max|host", .arg = "MODEL", .help = "CPU model" },
+    { .name = "counter-hz", .type = OPT_U64, .where = O(counter_hz), .def = "0",
+      .max = UINT64_C(1000000000), .arg = "HZ",
+      .help = "frequency of the guest's counter (soft; 0: 24 MHz)" },
+    { .name = "no-reboot", .type = OPT_FLAG, .where = O(no_reboot),
+      .help = "end when the guest resets, instead of starting it again" },
+    { .name = "quiet", .type = OPT_FLAG, .where = O(quiet),
+      .help = "print errors and warnings only" },
+    { .name = "debug", .type = OPT_FLAG, .where = O(debug), .help = "print what happens inside" },
+    { .type = OPT_END },
+};
+#undef O
+
+struct boot {
+    struct ign_options options;
+    struct link *link;
+};
+
+static int boot_open(const char *what, const char *path, int flags, struct ign_file *ret,
+                     struct err *err)
+{
+    struct stat st;
+    int fd = open(path, flags | O_CLOEXEC);
+
+    if (fd < 0)
+        return err_errno(err, "%s %s", what, path);
+    if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode)) {
+        fd_close(fd);
+        return err_set(err, EISDIR, "%s %s: a directory; give a file", what, path);
+    }
+    *ret = (struct ign_file){ .path = path, .fd = fd };
+    return 0;
+}
+
+/* FILE[,ro]: cuts the option off in place. */
+static int boot_add_disk(struct ign_options *options, char *spec, struct err *err)
+{
+    struct ign_drive *drive = &options->drives[options->drive_count];
+    char *comma = strrchr(spec, ',');
+
+    if (options->drive_count == IGN_DRIVES_MAX)
+        return err_set(err, E2BIG, "--disk: more than %d disks", IGN_DRIVES_MAX);
+    if (comma) {
+        if (strcmp(comma, ",ro") != 0)
+            return err_set(err, EINVAL, "--disk %s: unknown option %s; known is ro", spec,
+                           comma + 1);
+        drive->read_only = true;
+        *comma = '\0';
+    }
+    if (!*spec)
+        return err_set(err, EINVAL, "--disk: no file name; give FILE or FILE,ro");
+    options->drive_count++;
+    return boot_open("disk", spec, drive->read_only ? O_RDONLY : O_RDWR, &drive->file, err);
+}
+
+/* In the VMM process. */
+static void boot_stop(void *ctx)
+{
+    ign_machine_stop(ctx);
+}
+
+static int boot_vmm(void *ctx, struct link *link, char text[ERR_MAX])
+{
+    struct boot *boot = ctx;
+    struct ign_machine *machine = NULL;
+    struct ign_error err;
+    enum ign_end end;
+    int rc = ign_machine_create(&boot->options, &machine, &err);
+
+    if (rc == 0) {
+        rc = link_serve(link, boot_stop, machine);
+        if (rc < 0)
+            snprintf(err.message, sizeof(err.message), "start the link thread: %s", strerror(-rc));
+    }
+    if (rc == 0)
+        rc = ign_machine_run(machine, &end, &err);
+    if (rc < 0)
+        snprintf(text, ERR_MAX, "%s", err.message);
+    link_close(link);
+    ign_machine_destroy(machine);
+    return rc < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+/* "root=/dev/vda rw" in front of what the user appends. */
+static int boot_append(struct ign_options *options, const char *append, bool rootfs,
+                       char **ret_line)
+{
+    const char *root = !rootfs ? "" : options->drives[0].read_only ? "root=/dev/vda ro "
+                                                                    : "root=/dev/vda rw ";
+
+    if (asprintf(ret_line, "%s%s", root, append) < 0)
+        return -ENOMEM;
+    options->append = *ret_line;
+    return 0;
+}
+
+static int boot_prepare(const struct boot_opts *opts, const char **args, unsigned nargs,
+                        struct ign_options *options, char **ret_line, struct err *err)
+{
+    int rc;
+
+    options->accel = opts->accel;
+    options->cpu = opts->cpu;
+    options->smp = opts->smp;
+    options->mem = opts->mem;
+    options->counter_hz = opts->counter_hz;
+    options->no_reboot = opts->no_reboot;
+    options->format = strcmp(opts->format, "raw") ? IGN_KERNEL_AUTO : IGN_KERNEL_RAW;
+    options->console_in = STDIN_FILENO;
+    options->console_out = STDOUT_FILENO;
+    options->console_keys = isatty(STDIN_FILENO);
+    rc = boot_open("kernel", args[0], O_RDONLY, &options->kernel, err);
+    if (rc == 0 && opts->initramfs)
+        rc = boot_open("initramfs", opts->initramfs, O_RDONLY, &options->initramfs, err);
+    /* The words are argv's own, which may be written to. */
+    if (rc == 0 && nargs > 1)
+        rc = boot_add_disk(options, (char *)(uintptr_t)args[1], err);
+    for (unsigned i = 0; rc == 0 && i < opts->disks.count; i++)
+        rc = boot_add_disk(options, (char *)(uintptr_t)opts->disks.items[i], err);
+    if (rc == 0 && boot_append(options, opts->append, nargs > 1, ret_line) < 0)
+        rc = err_set(err, ENOMEM, "out of memory");
+    return rc;
+}
+
+static int boot_run(const struct command *command, int argc, char **argv)
+{
+    struct boot boot = { .options.start_ns = 0 };
+    struct boot_opts opts = { 0 };
+    struct monitor_config config = { .tty = STDIN_FILENO, .vmm = boot_vmm, .ctx = &boot };
+    uint64_t start_ns = clock_mono_ns();
+    const char *args[2];
+    char *line = NULL;
+    unsigned nargs;
+    struct err err;
+    int status, sig;
+
+    if (opt_parse(command->opts, &opts, argc, argv, args, ARRAY_LEN(args), &nargs, &err) < 0)
+        return cli_usage(command, err.msg);
+    if (nargs < 1)
+        return cli_usage(command, "boot: no kernel; give the path of an arm64 Image");
+    log_set_level(opts.debug ? LOG_DEBUG : opts.quiet ? LOG_WARN : LOG_INFO);
+    ign_options_init(&boot.options);
+    boot.options.start_ns = start_ns;
+    status = boot_prepare(&opts, args, nargs, &boot.options, &line, &err);
+    if (status < 0)
+        return cli_fail(status == -EINVAL ? EXIT_USAGE : EXIT_FAILED, err.msg);
+    status = monitor_run(&config, &sig, &err);
+    free(line);
+    if (*err.msg)
+        cli_fail(status, err.msg);
+    if (sig) {
+        raise(sig); /* die of it, so that the parent sees why */
+        return EXIT_FAILED;
+    }
+    return status;
+}
+
+const struct command command_boot = {
+    .name = "boot",
+    .args = "KERNEL [ROOTFS[,ro]]",
+    .help = "Boot an arm64 kernel, with its console on this terminal",
+    .opts = boot_opts,
+    .run = boot_run,
+};

@@ -1,0 +1,272 @@
+/* The host side of the serial console. */
+#include "vmm/console.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/thread.h"
+
+#define OUT_SIZE    65536u /* bytes, a power of two */
+#define IN_SIZE     4096
+#define FLUSH_NS    NS_PER_S
+#define ESCAPE_BYTE 0x01 /* Ctrl-A */
+
+static const char help_text[] = "\r\n"
+                                "Ctrl-A x   quit\r\n"
+                                "Ctrl-A a   send a Ctrl-A to the guest\r\n"
+                                "Ctrl-A ?   this help\r\n";
+
+struct console {
+    const struct console_ops *ops;
+    void *ctx;
+
+    /* Input: I/O thread only. */
+    int in_fd;
+    bool keys, escaped;
+    struct ev_fd *in_ev;   /* NULL: in_fd cannot be watched (a plain file) and never blocks */
+    struct ev_task *pump;  /* offer what is waiting, read more */
+    bool in_ready, in_end; /* something to read; end of file seen */
+    uint8_t in[IN_SIZE];
+    size_t in_at, in_len;
+
+    /* Output. */
+    int out_fd;
+    struct thread writer;
+    struct lock lock;
+    struct cond cond;
+    uint8_t out[OUT_SIZE];   /* ring; lock */
+    unsigned out_head, out_n; /* next byte to write, bytes waiting; lock */
+    bool out_full;           /* somebody was refused room; lock */
+    bool stop, out_failed;   /* lock */
+};
+
+static void console_writer_main(void *arg)
+{
+    struct console *con = arg;
+    uint8_t part[4096];
+
+    lock_take(&con->lock);
+    for (;;) {
+        size_t n = 0;
+        bool room;
+
+        while (!con->out_n && !con->stop)
+            cond_wait(&con->cond, &con->lock);
+        if (!con->out_n)
+            break;
+        for (; n < con->out_n && n < sizeof(part); n++)
+            part[n] = con->out[(con->out_head + n) % OUT_SIZE];
+        lock_drop(&con->lock);
+        int rc = fd_write_full(con->out_fd, part, n);
+        lock_take(&con->lock);
+        if (rc < 0 && !con->out_failed) {
+            con->out_failed = true; /* the reader is gone: throw away, the guest goes on */
+            log_debug("console", "output: %s", strerror(-rc));
+        }
+        con->out_head = (con->out_head + (unsigned)n) % OUT_SIZE;
+        con->out_n -= (unsigned)n;
+        room = con->out_full;
+        con->out_full = false;
+        cond_broadcast(&con->cond);
+        if (room) {
+            lock_drop(&con->lock);
+            con->ops->tx_room(con->ctx);
+            lock_take(&con->lock);
+        }
+    }
+    lock_drop(&con->lock);
+}
+
+size_t console_tx(struct console *con, const uint8_t *data, size_t len)
+{
+    size_t n;
+
+    lock_take(&con->lock);
+    if (con->out_fd < 0 || con->out_failed) {
+        lock_drop(&con->lock);
+        return len;
+    }
+    n = len < OUT_SIZE - con->out_n ? len : OUT_SIZE - con->out_n;
+    for (size_t i = 0; i < n; i++)
+        con->out[(con->out_head + con->out_n + i) % OUT_SIZE] = data[i];
+    con->out_n += (unsigned)n;
+    con->out_full = con->out_full || n < len;
+    cond_broadcast(&con->cond);
+    lock_drop(&con->lock);
+    return n;
+}
+
+void console_flush(struct console *con)
+{
+    uint64_t deadline_ns = clock_mono_ns() + FLUSH_NS;
+
+    lock_take(&con->lock);
+    while (con->out_n && con->writer.running &&
+           cond_wait_until(&con->cond, &con->lock, deadline_ns))
+        continue;
+    lock_drop(&con->lock);
+}
+
+/* One byte after Ctrl-A. Returns true when the byte goes to the guest. */
+static bool console_command(struct console *con, uint8_t byte)
+{
+    con->escaped = false;
+    switch (byte) {
+    case 'x':
+        con->ops->quit(con->ctx);
+        return false;
+    case 'a':
+    case ESCAPE_BYTE:
+        return true;
+    case '?':
+        console_tx(con, (const uint8_t *)help_text, sizeof(help_text) - 1);
+        return false;
+    default:
+        return false; /* not a command: swallowed, as a terminal multiplexer does */
+    }
+}
+
+/* Take the commands out of what was just read; the rest moves together. */
+static size_t console_filter(struct console *con, uint8_t *data, size_t len)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        if (con->escaped) {
+            if (console_command(con, data[i]))
+                data[kept++] = ESCAPE_BYTE;
+        } else if (data[i] == ESCAPE_BYTE) {
+            con->escaped = true;
+        } else {
+            data[kept++] = data[i];
+        }
+    }
+    return kept;
+}
+
+static void console_read(struct console *con)
+{
+    ssize_t n = read(con->in_fd, con->in, sizeof(con->in));
+
+    con->in_ready = false;
+    con->in_at = con->in_len = 0;
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n <= 0) {
+        con->in_end = true;
+        return;
+    }
+    con->in_len = con->keys ? console_filter(con, con->in, (size_t)n) : (size_t)n;
+}
+
+/*
+ * Feed the guest until it has no room or there is nothing to read, then watch for whichever is
+ * missing. With commands on, one buffer is read ahead even when the guest has no room, so that
+ * Ctrl-A x always works.
+ */
+static void console_pump(void *ctx)
+{
+    struct console *con = ctx;
+
+    for (;;) {
+        if (con->in_at < con->in_len)
+            con->in_at += con->ops->rx(con->ctx, con->in + con->in_at, con->in_len - con->in_at);
+        if (con->in_at < con->in_len || con->in_end)
+            break;
+        if (con->in_ev && !con->in_ready)
+            break;
+        console_read(con);
+    }
+    if (con->in_ev)
+        ev_fd_set(con->in_ev, con->in_at < con->in_len || con->in_end ? 0 : EV_IN);
+}
+
+static void console_readable(void *ctx, int fd, unsigned events)
+{
+    struct console *con = ctx;
+
+    (void)fd;
+    (void)events;
+    con->in_ready = true;
+    console_pump(con);
+}
+
+void console_rx_room(struct console *con)
+{
+    ev_task_wake(con->pump);
+}
+
+static int console_init_input(struct console *con, struct evloop *loop, struct err *err)
+{
+    struct pollfd pfd = { .fd = con->in_fd, .events = POLLIN };
+
+    con->pump = ev_task_add(loop, console_pump, con);
+    if (!con->pump)
+        return err_set(err, ENOMEM, "console: out of memory");
+    if (con->in_fd < 0 || poll(&pfd, 1, 0) < 0 || (pfd.revents & POLLNVAL)) {
+        con->in_end = true;
+        return 0;
+    }
+    con->in_ev = ev_fd_add(loop, con->in_fd, EV_IN, console_readable, con);
+    if (!con->in_ev)
+        ev_task_wake(con->pump); /* a plain file or /dev/null: always readable, cannot be watched */
+    return 0;
+}
+
+int console_create(struct evloop *loop, int in, int out, bool keys, const struct console_ops *ops,
+                   void *ctx, struct console **ret_console, struct err *err)
+{
+    struct console *con = calloc(1, sizeof(*con));
+    int rc;
+
+    if (!con)
+        return err_set(err, ENOMEM, "console: out of memory");
+    con->ops = ops;
+    con->ctx = ctx;
+    con->in_fd = in;
+    con->out_fd = out;
+    con->keys = keys;
+    lock_init(&con->lock);
+    cond_init(&con->cond);
+    rc = console_init_input(con, loop, err);
+    if (rc == 0 && out >= 0) {
+        rc = thread_start(&con->writer, "console", console_writer_main, con);
+        if (rc < 0)
+            err_set(err, -rc, "start the console's thread: %s", strerror(-rc));
+    }
+    if (rc < 0) {
+        console_destroy(con);
+        return rc;
+    }
+    *ret_console = con;
+    return 0;
+}
+
+void console_destroy(struct console *con)
+{
+    if (!con)
+        return;
+    console_flush(con);
+    ev_fd_del(con->in_ev);
+    ev_task_del(con->pump);
+    if (con->writer.running) {
+        lock_take(&con->lock);
+        con->stop = true;
+        /* A host that takes nothing: leave the thread in its write, and the rest of the output. */
+        bool stuck = con->out_n && !con->out_failed;
+        con->out_n = 0;
+        cond_broadcast(&con->cond);
+        lock_drop(&con->lock);
+        if (stuck)
+            return;
+        thread_join(&con->writer);
+    }
+    cond_fini(&con->cond);
+    lock_fini(&con->lock);
+    free(con);
+}

@@ -1,0 +1,42 @@
+/*
+ * The host side of the serial console: two descriptors, the Ctrl-A commands, and flow control in
+ * both directions.
+ *
+ * Input is read only when the guest has room, so a paste of any size waits in the host's own
+ * buffers and arrives whole. Output goes through a bounded buffer to a writer thread: a terminal
+ * that stands still (Ctrl-S, a full pipe) holds the guest's transmitter back, not the VMM.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/evloop.h"
+
+struct console;
+
+struct console_ops {
+    /* Offer input to the guest; returns how many bytes it took. I/O thread. */
+    size_t (*rx)(void *ctx, const uint8_t *data, size_t len);
+    /* There is room for output again after console_tx() took less than all. Writer thread. */
+    void (*tx_room)(void *ctx);
+    /* Ctrl-A x. I/O thread. */
+    void (*quit)(void *ctx);
+};
+
+/* in, out: descriptors that stay open, -1 for none. keys: take Ctrl-A commands out of the input.
+ * The event loop is not running yet. */
+MUST_CHECK int console_create(struct evloop *loop, int in, int out, bool keys,
+                              const struct console_ops *ops, void *ctx,
+                              struct console **ret_console, struct err *err);
+
+/* Ends the writer; output that the host does not take within a second is lost. NULL is fine. */
+void console_destroy(struct console *console);
+
+/* Queue guest output. Returns how many bytes were taken; tx_room() follows when it was not all.
+ * Any thread; the innermost lock. */
+size_t console_tx(struct console *console, const uint8_t *data, size_t len);
+
+/* The guest has taken input: offer more. Any thread. */
+void console_rx_room(struct console *console);
+
+/* Wait until the host has all output, at most a second. Any thread but the writer's. */
+void console_flush(struct console *console);

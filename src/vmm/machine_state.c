@@ -1,0 +1,106 @@
+/* A paused machine's vCPUs, interrupt controller and devices as records, and back. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "vmm/machine_int.h"
+
+static int state_get_vcpu(struct hv_vcpu *hv, void *arg, struct err *err)
+{
+    return hv->hv->ops->vcpu_get(hv, arg, err);
+}
+
+static int state_set_vcpu(struct hv_vcpu *hv, void *arg, struct err *err)
+{
+    return hv->hv->ops->vcpu_set(hv, arg, err);
+}
+
+static bool state_psci_is_ours(const struct machine *machine)
+{
+    return !(machine->hv->caps & HV_CAP_PSCI);
+}
+
+int machine_save(struct machine *machine, struct state_buf *buf, struct err *err)
+{
+    CLEANUP(freep) struct gic_state *gic = calloc(1, sizeof(*gic));
+    CLEANUP(freep) struct vcpu_state *state = calloc(1, sizeof(*state));
+    char name[16];
+    int rc;
+
+    if (!gic || !state)
+        return err_set(err, ENOMEM, "save: out of memory");
+    for (unsigned i = 0; i < machine->config.vcpus; i++) {
+        struct vcpu *vcpu = &machine->vcpus[i];
+        rc = vcpu_call(vcpu, state_get_vcpu, state, err);
+        if (rc < 0)
+            return err_wrap(err, rc, "save vCPU %u", i);
+        if (state_psci_is_ours(machine))
+            state->power = vcpu->power;
+        snprintf(name, sizeof(name), "%u", i);
+        state_save(buf, &vcpu_state_desc, state, name);
+    }
+    rc = machine->hv->ops->gic_get(machine->hv, gic, err);
+    if (rc < 0)
+        return err_wrap(err, rc, "save interrupt controller");
+    state_save(buf, &gic_state_desc, gic, "");
+    for (unsigned i = 0; i < machine->bus.count; i++) {
+        struct dev *dev = machine->bus.devs[i];
+        if (dev->ops->state)
+            state_save(buf, dev->ops->state, dev, dev->instance);
+    }
+    return buf->failed ? err_set(err, ENOMEM, "save: out of memory") : 0;
+}
+
+int machine_load(struct machine *machine, const void *data, size_t len, struct err *err)
+{
+    CLEANUP(freep) struct gic_state *gic = calloc(1, sizeof(*gic));
+    CLEANUP(freep) struct vcpu_state *state = calloc(1, sizeof(*state));
+    char name[16];
+    int rc;
+
+    if (!gic || !state)
+        return err_set(err, ENOMEM, "load: out of memory");
+    /* Devices first: they drive their lines while the controller is still in reset, and the
+     * controller's own record then says what was pending. */
+    for (unsigned i = 0; i < machine->bus.count; i++) {
+        struct dev *dev = machine->bus.devs[i];
+        if (!dev->ops->state)
+            continue;
+        rc = state_load(data, len, dev->ops->state, dev, dev->instance, err);
+        if (rc < 0)
+            return err_wrap(err, rc, "load device %s", dev->ops->name);
+    }
+    rc = state_load(data, len, &gic_state_desc, gic, "", err);
+    if (rc == 0 && gic->vcpus != machine->config.vcpus)
+        rc = err_set(err, EINVAL, "saved with %u vCPUs, this machine has %u", gic->vcpus,
+                     machine->config.vcpus);
+    if (rc == 0)
+        rc = machine->hv->ops->gic_set(machine->hv, gic, err);
+    if (rc < 0)
+        return err_wrap(err, rc, "load interrupt controller");
+    for (unsigned i = 0; i < machine->config.vcpus; i++) {
+        struct vcpu *vcpu = &machine->vcpus[i];
+        snprintf(name, sizeof(name), "%u", i);
+        rc = state_load(data, len, &vcpu_state_desc, state, name, err);
+        if (rc == 0)
+            rc = vcpu_call(vcpu, state_set_vcpu, state, err);
+        if (rc < 0)
+            return err_wrap(err, rc, "load vCPU %u", i);
+        if (state_psci_is_ours(machine))
+            vcpu->power = state->power;
+    }
+    return 0;
+}
+
+uint64_t machine_insn_count(const struct machine *machine)
+{
+    uint64_t count = machine->insns;
+
+    if (!machine->hv || !machine->hv->ops->insn_count)
+        return count;
+    for (unsigned i = 0; i < machine->config.vcpus; i++)
+        if (machine->vcpus[i].hv)
+            count += machine->hv->ops->insn_count(machine->vcpus[i].hv);
+    return count;
+}
