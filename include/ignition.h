@@ -4,8 +4,8 @@
  * A machine is described by struct ign_options, created, run to its end, destroyed. There is no
  * process-wide state: with the software CPU any number of machines may live in one process.
  *
- * Every function that can fail returns 0 or a negative errno, and fills *err (which may be NULL) with
- * one sentence for a person to read. Sizes are bytes. Nothing here prints.
+ * Every function that can fail returns 0 or a negative errno, and fills *err (which may be NULL)
+ * with one sentence for a person to read. Sizes are bytes. Nothing here prints.
  */
 #ifndef IGNITION_H
 #define IGNITION_H
@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define IGN_DRIVES_MAX 16
+#define IGN_DRIVES_MAX  16
 #define IGN_MESSAGE_MAX 512
 
 struct ign_machine;
@@ -46,10 +46,10 @@ enum ign_kernel_format {
 };
 
 struct ign_options {
-    const char *accel; /* "auto", "hvf", "kvm", "soft" */
-    const char *cpu;   /* "portable", "max", "host" */
-    unsigned smp;      /* vCPUs, 1..64 */
-    uint64_t mem;      /* bytes, 16 MiB or more */
+    const char *accel;   /* "auto", "hvf", "kvm", "soft" */
+    const char *cpu;     /* "portable", "max", "host" */
+    unsigned smp;        /* vCPUs, 1..64 */
+    uint64_t mem;        /* bytes, 16 MiB or more */
     uint64_t counter_hz; /* 0: the engine's own; others than "soft" take no other */
     struct ign_file kernel, initramfs;
     enum ign_kernel_format format;

@@ -1,6 +1,6 @@
 /*
- * The VMM's end of the socket to the monitor: a thread that waits for a request to stop, and for the
- * monitor's death.
+ * The VMM's end of the socket to the monitor: a thread that waits for a request to stop, and for
+ * the monitor's death.
  */
 #pragma once
 

@@ -29,9 +29,9 @@ struct monitor {
     int sock;       /* to the VMM */
     int signals[2]; /* one byte a signal */
     pid_t vmm;
-    int ended_by;  /* signal that asked us to end, 0 = none */
-    bool ended;    /* MSG_ENDED came */
-    int status;    /* its status */
+    int ended_by; /* signal that asked us to end, 0 = none */
+    bool ended;   /* MSG_ENDED came */
+    int status;   /* its status */
     struct err *err;
 };
 
@@ -115,8 +115,7 @@ static bool monitor_message(struct monitor *monitor)
         return true;
     monitor->ended = true;
     monitor->status = msg.payload[0] ? 1 : 0;
-    err_set(monitor->err, monitor->status, "%.*s", (int)msg.len - 1,
-            (const char *)msg.payload + 1);
+    err_set(monitor->err, monitor->status, "%.*s", (int)msg.len - 1, (const char *)msg.payload + 1);
     return true;
 }
 
@@ -153,8 +152,8 @@ static void monitor_wait(struct monitor *monitor)
         return;
     monitor->status = 1;
     if (WIFSIGNALED(status))
-        err_set(monitor->err, EIO, "the VMM process was killed by signal %d (%s)",
-                WTERMSIG(status), strsignal(WTERMSIG(status)));
+        err_set(monitor->err, EIO, "the VMM process was killed by signal %d (%s)", WTERMSIG(status),
+                strsignal(WTERMSIG(status)));
     else
         err_set(monitor->err, EIO, "the VMM process ended without a word, status %d",
                 WEXITSTATUS(status));

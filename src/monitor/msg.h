@@ -9,8 +9,9 @@
 #define MSG_MAX 1024 /* payload bytes */
 
 enum msg_type {
-    MSG_STOP = 1,  /* monitor to VMM: end the machine; no payload */
-    MSG_ENDED = 2, /* VMM to monitor: status byte (0 or 1), then a sentence for the user or nothing */
+    MSG_STOP = 1, /* monitor to VMM: end the machine; no payload */
+    MSG_ENDED =
+        2, /* VMM to monitor: status byte (0 or 1), then a sentence for the user or nothing */
 };
 
 struct msg {

@@ -3,8 +3,8 @@
  *
  *   RAM start  [kernel ................]      [initramfs][device tree, 2 MiB]  top
  *
- * top is the end of RAM, at most 1 GiB above its start: the kernel wants its initramfs in one 32 GiB
- * window with itself.
+ * top is the end of RAM, at most 1 GiB above its start: the kernel wants its initramfs in one 32
+ * GiB window with itself.
  */
 #include "vmm/boot.h"
 
@@ -120,8 +120,9 @@ static int boot_initramfs(const struct machine_config *config, struct gmem *mem,
     if (rc < 0 && rc != -EBADMSG && rc != -EFBIG)
         return rc;
     if (len > room)
-        return err_set(err, EFBIG, "initramfs %s: %llu MiB do not fit beside the kernel; raise --mem",
-                       name, (unsigned long long)(len / MIB));
+        return err_set(err, EFBIG,
+                       "initramfs %s: %llu MiB do not fit beside the kernel; raise --mem", name,
+                       (unsigned long long)(len / MIB));
     info->initrd = align_down(info->dtb - len, GMEM_PAGE_SIZE);
     info->initrd_len = len;
     if (info->initrd < floor)

@@ -12,7 +12,7 @@
 #include "base/thread.h"
 
 #define OUT_SIZE    65536u /* bytes, a power of two */
-#define IN_SIZE     4096
+#define IN_SIZE     65536u /* bytes read ahead of the guest, so that Ctrl-A x is seen */
 #define FLUSH_NS    NS_PER_S
 #define ESCAPE_BYTE 0x01 /* Ctrl-A */
 
@@ -39,11 +39,19 @@ struct console {
     struct thread writer;
     struct lock lock;
     struct cond cond;
-    uint8_t out[OUT_SIZE];   /* ring; lock */
+    uint8_t out[OUT_SIZE];    /* ring; lock */
     unsigned out_head, out_n; /* next byte to write, bytes waiting; lock */
-    bool out_full;           /* somebody was refused room; lock */
-    bool stop, out_failed;   /* lock */
+    bool out_full;            /* somebody was refused room; lock */
+    bool stop, out_failed;    /* lock */
+    bool abandoned;           /* the writer owns the struct now; lock */
 };
+
+static void console_free(struct console *con)
+{
+    cond_fini(&con->cond);
+    lock_fini(&con->lock);
+    free(con);
+}
 
 static void console_writer_main(void *arg)
 {
@@ -64,6 +72,8 @@ static void console_writer_main(void *arg)
         lock_drop(&con->lock);
         int rc = fd_write_full(con->out_fd, part, n);
         lock_take(&con->lock);
+        if (con->abandoned)
+            break;
         if (rc < 0 && !con->out_failed) {
             con->out_failed = true; /* the reader is gone: throw away, the guest goes on */
             log_debug("console", "output: %s", strerror(-rc));
@@ -79,7 +89,10 @@ static void console_writer_main(void *arg)
             lock_take(&con->lock);
         }
     }
+    bool free_it = con->abandoned;
     lock_drop(&con->lock);
+    if (free_it)
+        console_free(con);
 }
 
 size_t console_tx(struct console *con, const uint8_t *data, size_t len)
@@ -149,41 +162,43 @@ static size_t console_filter(struct console *con, uint8_t *data, size_t len)
     return kept;
 }
 
+/* Read what there is behind what still waits. */
 static void console_read(struct console *con)
 {
-    ssize_t n = read(con->in_fd, con->in, sizeof(con->in));
+    ssize_t n;
 
+    if (con->in_at) {
+        memmove(con->in, con->in + con->in_at, con->in_len - con->in_at);
+        con->in_len -= con->in_at;
+        con->in_at = 0;
+    }
+    n = read(con->in_fd, con->in + con->in_len, IN_SIZE - con->in_len);
     con->in_ready = false;
-    con->in_at = con->in_len = 0;
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
-    if (n <= 0) {
+    if (n <= 0)
         con->in_end = true;
-        return;
-    }
-    con->in_len = con->keys ? console_filter(con, con->in, (size_t)n) : (size_t)n;
+    else
+        con->in_len +=
+            con->keys ? console_filter(con, con->in + con->in_len, (size_t)n) : (size_t)n;
 }
 
-/*
- * Feed the guest until it has no room or there is nothing to read, then watch for whichever is
- * missing. With commands on, one buffer is read ahead even when the guest has no room, so that
- * Ctrl-A x always works.
- */
+/* Feed the guest; read on while there is something to read and room to keep it. */
 static void console_pump(void *ctx)
 {
     struct console *con = ctx;
+    bool full;
 
     for (;;) {
         if (con->in_at < con->in_len)
             con->in_at += con->ops->rx(con->ctx, con->in + con->in_at, con->in_len - con->in_at);
-        if (con->in_at < con->in_len || con->in_end)
-            break;
-        if (con->in_ev && !con->in_ready)
+        full = con->in_len - con->in_at == IN_SIZE;
+        if (full || con->in_end || (con->in_ev && !con->in_ready))
             break;
         console_read(con);
     }
     if (con->in_ev)
-        ev_fd_set(con->in_ev, con->in_at < con->in_len || con->in_end ? 0 : EV_IN);
+        ev_fd_set(con->in_ev, full || con->in_end ? 0 : EV_IN);
 }
 
 static void console_readable(void *ctx, int fd, unsigned events)
@@ -257,16 +272,17 @@ void console_destroy(struct console *con)
     if (con->writer.running) {
         lock_take(&con->lock);
         con->stop = true;
-        /* A host that takes nothing: leave the thread in its write, and the rest of the output. */
-        bool stuck = con->out_n && !con->out_failed;
-        con->out_n = 0;
+        con->out_full = false; /* nobody waits for room any more */
+        /* A host that takes nothing: leave the thread in its write, and the struct to it. */
+        con->abandoned = con->out_n && !con->out_failed;
+        bool abandoned = con->abandoned;
         cond_broadcast(&con->cond);
         lock_drop(&con->lock);
-        if (stuck)
+        if (abandoned) {
+            pthread_detach(con->writer.id);
             return;
+        }
         thread_join(&con->writer);
     }
-    cond_fini(&con->cond);
-    lock_fini(&con->lock);
-    free(con);
+    console_free(con);
 }

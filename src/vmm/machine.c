@@ -35,7 +35,8 @@ static int machine_check_memory(const struct machine_config *config, struct err 
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
 
     if (pages > 0 && page > 0 && config->mem_bytes > (uint64_t)pages * (uint64_t)page)
-        return err_set(err, ENOMEM, "--mem: %llu MiB is more than the %llu MiB of this host; ask for less",
+        return err_set(err, ENOMEM,
+                       "--mem: %llu MiB is more than the %llu MiB of this host; ask for less",
                        (unsigned long long)(config->mem_bytes / MIB),
                        (unsigned long long)((uint64_t)pages * (uint64_t)page / MIB));
     return 0;

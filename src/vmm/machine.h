@@ -73,8 +73,7 @@ void machine_resume(struct machine *machine);
 /* While paused: everything but RAM, as records (base/state.h). Loading wants a machine with the
  * same devices and number of vCPUs; a refusal leaves it unusable. */
 MUST_CHECK int machine_save(struct machine *machine, struct state_buf *buf, struct err *err);
-MUST_CHECK int machine_load(struct machine *machine, const void *data, size_t len,
-                            struct err *err);
+MUST_CHECK int machine_load(struct machine *machine, const void *data, size_t len, struct err *err);
 
 /* The machine's RAM, for tests and snapshots. */
 struct gmem *machine_mem(struct machine *machine);

@@ -96,10 +96,11 @@ static void dtb_psci(struct dtb *dtb)
 static void dtb_timer(struct dtb *dtb)
 {
     /* Secure physical, physical, virtual, hypervisor; a PPI is counted from INTID 16. */
-    static const uint32_t ppis[] = { GIC_PPI, 29 - 16,             IRQ_LEVEL_HIGH,
-                                     GIC_PPI, MAP_PPI_PTIMER - 16, IRQ_LEVEL_HIGH,
-                                     GIC_PPI, MAP_PPI_VTIMER - 16, IRQ_LEVEL_HIGH,
-                                     GIC_PPI, 26 - 16,             IRQ_LEVEL_HIGH };
+    static const uint32_t ppis[] = {
+        GIC_PPI,        29 - 16,       IRQ_LEVEL_HIGH,      GIC_PPI,        MAP_PPI_PTIMER - 16,
+        IRQ_LEVEL_HIGH, GIC_PPI,       MAP_PPI_VTIMER - 16, IRQ_LEVEL_HIGH, GIC_PPI,
+        26 - 16,        IRQ_LEVEL_HIGH
+    };
     struct dtb_node node = dtb_node_begin(dtb, "timer");
 
     dtb_prop_str(&node, "compatible", "arm,armv8-timer");

@@ -42,12 +42,12 @@ struct machine {
     struct lock lock;
     struct cond cond; /* any of the fields below, or of a vCPU, has changed */
     unsigned pauses;
-    bool io_held;            /* the I/O thread waits in pause.c */
-    bool reset;              /* the guest asked to start over */
-    bool joining;            /* vCPU threads are to leave */
-    enum machine_end end;    /* MACHINE_RUNNING until it is decided */
-    struct err reason;       /* for MACHINE_FAILED */
-    uint64_t insns;          /* retired by vCPUs that are gone */
+    bool io_held;         /* the I/O thread waits in pause.c */
+    bool reset;           /* the guest asked to start over */
+    bool joining;         /* vCPU threads are to leave */
+    enum machine_end end; /* MACHINE_RUNNING until it is decided */
+    struct err reason;    /* for MACHINE_FAILED */
+    uint64_t insns;       /* retired by vCPUs that are gone */
     struct vcpu vcpus[MAP_VCPUS_MAX];
 };
 
