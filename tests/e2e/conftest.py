@@ -1,0 +1,68 @@
+"""What the end-to-end tests share: where things are, and a machine on a pseudo-terminal."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from machine import Machine
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("IGNITION_BUILD", ROOT / "build" / "gcc"))
+
+
+def _must_exist(path, how):
+    if not path.exists():
+        pytest.fail(f"{path} is missing; {how}", pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def program():
+    return _must_exist(BUILD / "ignition", "build first: make")
+
+
+@pytest.fixture(scope="session")
+def guest():
+    """The files of recipe tiny."""
+    folder = ROOT / "build" / "guest" / "tiny"
+    _must_exist(folder / "Image", "make guest RECIPE=tiny")
+    _must_exist(folder / "initramfs", "make guest RECIPE=tiny")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def engine():
+    return os.environ.get("IGNITION_ACCEL", "soft")
+
+
+@pytest.fixture
+def start(program, guest, engine, tmp_path):
+    """start(*options) boots tiny; every machine is gone when the test ends."""
+    machines = []
+
+    def boot(*options, kernel=None, initramfs=True, **kwargs):
+        args = [str(program), "boot", str(kernel or guest / "Image"), "--accel", engine]
+        if initramfs:
+            args += ["--initramfs", str(guest / "initramfs")]
+        machine = Machine(args + [str(o) for o in options],
+                          log=tmp_path / f"console{len(machines)}.log", **kwargs)
+        machines.append(machine)
+        return machine
+
+    yield boot
+    for machine in machines:
+        machine.close()
+
+
+@pytest.fixture
+def ext4(tmp_path):
+    """A fresh ext4 image of 16 MiB."""
+    image = tmp_path / "disk.img"
+    with open(image, "wb") as f:
+        f.truncate(16 << 20)
+    mke2fs = shutil.which("mke2fs") or "/usr/sbin/mke2fs"
+    subprocess.run([mke2fs, "-q", "-F", "-t", "ext4", str(image)], check=True)
+    return image

@@ -1,0 +1,105 @@
+"""Every way out: the exit status, the terminal, and nothing left behind."""
+
+import os
+import signal
+
+import pytest
+
+
+def _gone(pid):
+    """The process has ended (a zombie of somebody else counts as ended)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def _wait_gone(pid):
+    fd = os.pidfd_open(pid) if not _gone(pid) else None
+    if fd is not None:
+        import select
+
+        assert select.select([fd], [], [], 60)[0], f"process {pid} is still there"
+        os.close(fd)
+
+
+def test_no_reboot_ends_at_a_reset(start):
+    m = start("--no-reboot").shell()
+    m.send("reboot -f\r")
+    assert m.wait() == 0
+
+
+def test_panic_with_minus_1_resets(start):
+    m = start("--no-reboot", "--append", "panic=-1").shell()
+    m.send("echo c > /proc/sysrq-trigger\r")
+    m.expect("Kernel panic")
+    assert m.wait() == 0
+
+
+def test_panic_restarts_the_machine_in_place(start):
+    m = start("--append", "panic=-1").shell()
+    m.send("echo c > /proc/sysrq-trigger\r")
+    m.expect("Kernel panic")
+    m.shell()
+
+
+def test_console_keys(start):
+    m = start().shell()
+    m.send("\x01?")
+    m.expect("Ctrl-A x")
+    m.send("cat -v\r")
+    m.send("\x01a\r")  # a literal Ctrl-A
+    m.expect(r"\^A")
+    m.send("\x01x")
+    assert m.wait() == 0
+    assert not m.is_raw() if m.child.child_fd >= 0 else True
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_the_machine_and_is_seen_by_the_parent(start, sig):
+    m = start()
+    m.expect("Linux version")
+    vmm = m.vmm_pid()
+    assert m.is_raw()
+    os.kill(m.child.pid, sig)
+    _finish(m)
+    assert m.child.signalstatus == sig
+    _wait_gone(vmm)
+
+
+def test_sigterm_to_the_vmm_ends_in_good_order(start):
+    m = start()
+    m.expect("Linux version")
+    os.kill(m.vmm_pid(), signal.SIGTERM)
+    _finish(m)
+    assert m.child.exitstatus == 0
+
+
+def test_killed_vmm_leaves_a_working_terminal(start):
+    m = start()
+    m.expect("Linux version")
+    os.kill(m.vmm_pid(), signal.SIGKILL)
+    m.expect("killed by signal 9")
+    _finish(m)
+    assert m.child.exitstatus == 1
+
+
+def test_killed_monitor_leaves_a_working_terminal(start):
+    m = start()
+    m.expect("Linux version")
+    vmm = m.vmm_pid()
+    assert m.is_raw()
+    os.kill(m.child.pid, signal.SIGKILL)
+    m.expect("the monitor process is gone")
+    _wait_gone(vmm)
+    assert not m.is_raw()
+
+
+def _finish(m):
+    """Read to the end, look at the terminal's modes while the pty is open, then collect."""
+    import pexpect
+
+    m.child.expect(pexpect.EOF)
+    assert not m.is_raw(), "the terminal was left in raw mode"
+    m.child.close()
