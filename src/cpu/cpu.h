@@ -42,9 +42,11 @@ enum cpu_request {
     CPU_REQ_IRQ = 2,   /* the GIC has (or lost) something for this vCPU: look again */
     CPU_REQ_FLUSH = 4, /* TLB maintenance by another vCPU waits in the ring */
     CPU_REQ_TIMER = 8, /* a timer may have reached its compare value */
+    CPU_REQ_CODE = 16, /* drop all predecoded instructions: code_invalidate_all() */
 };
 
 struct a64_insn;
+struct code_cache;
 struct code_page;
 struct gic;
 struct soc;
@@ -75,18 +77,20 @@ enum cpu_stop {
     CPU_STOP_MMIO, /* c->mmio_pending is filled in; answer with cpu_mmio_done() */
     CPU_STOP_HVC,  /* HVC or SMC: X0..X3 of c->x are read and written by the caller */
     CPU_STOP_WFI,  /* nothing to do until c->wake_ns or an interrupt */
+    CPU_STOP_WFE,  /* yield, then sleep a moment (50 us at most): no store wakes it */
     CPU_STOP_ERROR /* c->reason says why */
 };
 
 struct cpu {
     /* Hot part: what every handler touches. */
     uint64_t x[REG_COUNT];
-    uint64_t nzcv;               /* bits 31:28 as in SPSR */
-    const struct a64_insn *insn; /* the instruction being executed */
-    struct code_page *page;      /* the predecoded page that insn lies in */
-    gva_t page_va;               /* its virtual address */
-    gva_t pc;                    /* valid between instructions outside the page loop */
-    _Atomic uint32_t request;    /* enum cpu_request */
+    uint64_t nzcv;                /* bits 31:28 as in SPSR */
+    const struct a64_insn *insn;  /* the instruction being executed; NULL between two */
+    const struct a64_insn *block; /* the first one that `retired` does not count yet */
+    struct code_page *page;       /* the predecoded page that insn lies in */
+    gva_t page_va;                /* its virtual address */
+    gva_t pc;                     /* the next instruction, where insn is NULL */
+    _Atomic uint32_t request;     /* enum cpu_request */
     union vreg v[32];
     uint64_t fpcr, fpsr;
 
@@ -95,6 +99,7 @@ struct cpu {
     bool sp_sel, pan, il, ss;
     uint64_t daif;       /* DAIF_* bits */
     uint64_t sp_bank[2]; /* SP_EL0 and SP_EL1; the selected one lives in x[REG_SP] instead */
+    uint8_t signals;     /* gic_signals() as of the last CPU_REQ_IRQ */
     bool fp_enabled;     /* CPACR_EL1.FPEN allows FP at the current EL; kept by exc and sysreg */
 
     /* Exclusive monitor: address, size and the value seen; see excl.c. */
@@ -118,8 +123,10 @@ struct cpu {
 
     /* Cold part. */
     struct soc *soc;
+    struct code_cache *code;
     unsigned index;
-    uint64_t wake_ns; /* CPU_STOP_WFI: clock_mono_ns() of the next timer, UINT64_MAX for none */
+    _Atomic bool event; /* the event register of WFE; set by any vCPU's SEV */
+    uint64_t wake_ns;   /* CPU_STOP_WFI: clock_mono_ns() of the next timer, UINT64_MAX for none */
     struct mmio_access mmio_pending;
     struct mmio_replay replay;
     jmp_buf escape; /* back to cpu_run() from the depth of a handler */

@@ -16,6 +16,12 @@
  */
 typedef const struct a64_insn *(*a64_fn)(struct cpu *c, const struct a64_insn *i);
 
+/*
+ * A format fills rd .. ra and imm from i->raw; at is the instruction's offset in its page. It
+ * returns false for a reserved encoding, and may replace i->fn by a variant of the same handler.
+ */
+typedef bool (*a64_format_fn)(struct a64_insn *i, unsigned at);
+
 struct a64_insn {
     a64_fn fn;
     int64_t imm;            /* what the format makes of the immediate fields */
@@ -24,27 +30,61 @@ struct a64_insn {
 };
 
 #define CODE_PAGE_INSNS 1024
+#define CODE_PAGE_SIZE  (4 * CODE_PAGE_INSNS)
 
 struct code_page {
     struct a64_insn insn[CODE_PAGE_INSNS + 1]; /* the last is the sentinel: the next page */
     gpa_t gpa;
-    const uint32_t *words; /* the page in guest memory */
+    const uint32_t *words;  /* the page in guest memory */
+    struct code_page *next; /* in its hash chain, code.c */
 };
 
-/* The address of the instruction being executed. */
+/* The address of an instruction of the page being executed. */
 static inline gva_t cpu_insn_va(const struct cpu *c, const struct a64_insn *i)
 {
     return c->page_va + ((uint64_t)(i - c->page->insn) << 2);
 }
 
+/* The address that an exception reports: of the instruction being executed, or between two of
+ * them, of the one to fetch. */
+static inline gva_t cpu_pc(const struct cpu *c)
+{
+    return c->insn ? cpu_insn_va(c, c->insn) : c->pc;
+}
+
+/* Instructions are counted at block edges: i is the last one of this block. */
+static inline void cpu_retire(struct cpu *c, const struct a64_insn *i)
+{
+    c->retired += (uint64_t)(i - c->block) + 1;
+}
+
 /* Continue at target: inside the page without leaving the loop, unless a request is pending. */
-static inline const struct a64_insn *cpu_branch(struct cpu *c, gva_t target)
+static inline const struct a64_insn *cpu_branch(struct cpu *c, const struct a64_insn *i,
+                                                gva_t target)
 {
     uint64_t off = target - c->page_va;
 
-    if (LIKELY(off < 4096 && !(off & 3) &&
+    cpu_retire(c, i);
+    if (LIKELY(off < CODE_PAGE_SIZE && !(off & 3) &&
                !atomic_load_explicit(&c->request, memory_order_relaxed)))
-        return &c->page->insn[off >> 2];
+        return c->block = &c->page->insn[off >> 2];
     c->pc = target;
     return NULL;
 }
+
+/* End the block after i although it does not branch: what i did (an interrupt unmasked, the
+ * translation regime changed) is for the run loop to look at. */
+static inline const struct a64_insn *cpu_end_block(struct cpu *c, const struct a64_insn *i)
+{
+    cpu_retire(c, i);
+    c->pc = cpu_insn_va(c, i) + 4;
+    return NULL;
+}
+
+enum cpu_escape {
+    CPU_ESCAPE_GO_ON = 1, /* at c->pc: an exception was taken */
+    CPU_ESCAPE_STOP,      /* cpu_run() returns c->stop; c->pc is where it will go on */
+};
+
+/* Back to cpu_run() from any depth. The instruction being executed is not counted as retired. */
+NORETURN void cpu_escape(struct cpu *c, enum cpu_escape how);

@@ -1,0 +1,113 @@
+/*
+ * Predecoded code pages: a hash table by guest-physical page.
+ *
+ * A page is 24 KiB, six times the code it stands for. Beyond CODE_PAGES_MAX (64 MiB, which is more
+ * than 10 MiB of guest code in use at a time) all are dropped: simpler than choosing, and decoding
+ * what is really used again costs a few milliseconds.
+ */
+#include "cpu/code.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cpu/interp.h"
+#include "cpu/mmu.h"
+
+#define CODE_PAGES_MAX  (64 * MIB / sizeof(struct code_page))
+#define CODE_HASH_SIZE  4096
+#define CODE_LINE_INSNS 16 /* CTR_EL0.IminLine: 64 bytes */
+
+struct code_cache {
+    struct code_page *hash[CODE_HASH_SIZE];
+    unsigned pages;
+};
+
+static struct code_page **code_chain(struct code_cache *code, gpa_t gpa)
+{
+    return &code->hash[gpa / CODE_PAGE_SIZE % CODE_HASH_SIZE];
+}
+
+static struct code_page *code_find(struct code_cache *code, gpa_t gpa)
+{
+    struct code_page *page = *code_chain(code, gpa);
+
+    while (page && page->gpa != gpa)
+        page = page->next;
+    return page;
+}
+
+static void code_clear(struct code_cache *code)
+{
+    for (unsigned i = 0; i < CODE_HASH_SIZE; i++) {
+        while (code->hash[i]) {
+            struct code_page *page = code->hash[i];
+
+            code->hash[i] = page->next;
+            free(page);
+        }
+    }
+    code->pages = 0;
+}
+
+int code_create(struct code_cache **ret_code, struct err *err)
+{
+    struct code_cache *code = calloc(1, sizeof(*code));
+
+    if (!code)
+        return err_set(err, ENOMEM, "predecoded code: out of memory");
+    *ret_code = code;
+    return 0;
+}
+
+void code_destroy(struct code_cache *code)
+{
+    if (!code)
+        return;
+    code_clear(code);
+    free(code);
+}
+
+struct code_page *code_get(struct cpu *c, gpa_t gpa, const uint32_t *words)
+{
+    struct code_page *page = code_find(c->code, gpa);
+
+    if (page)
+        return page;
+    if (c->code->pages >= CODE_PAGES_MAX)
+        code_drop(c);
+    page = malloc(sizeof(*page));
+    if (!page)
+        return NULL;
+    for (unsigned i = 0; i < CODE_PAGE_INSNS; i++)
+        page->insn[i] = (struct a64_insn){ .fn = interp_decode };
+    page->insn[CODE_PAGE_INSNS] = (struct a64_insn){ .fn = interp_page_end };
+    page->gpa = gpa;
+    page->words = words;
+    page->next = *code_chain(c->code, gpa);
+    *code_chain(c->code, gpa) = page;
+    c->code->pages++;
+    return page;
+}
+
+void code_invalidate_line(struct cpu *c, gpa_t gpa)
+{
+    struct code_page *page = code_find(c->code, align_down(gpa, CODE_PAGE_SIZE));
+    unsigned first = gpa % CODE_PAGE_SIZE / 4 / CODE_LINE_INSNS * CODE_LINE_INSNS;
+
+    if (!page)
+        return;
+    for (unsigned i = first; i < first + CODE_LINE_INSNS; i++)
+        page->insn[i].fn = interp_decode;
+}
+
+void code_invalidate_all(struct cpu *c)
+{
+    cpu_request(c, CPU_REQ_CODE);
+}
+
+void code_drop(struct cpu *c)
+{
+    code_clear(c->code);
+    c->page = NULL;
+    mmu_flush_all(c);
+}
