@@ -82,6 +82,10 @@ int ign_machine_run(struct ign_machine *machine, enum ign_end *ret_end, struct i
 /* Make ign_machine_run() return soon. Any thread. */
 void ign_machine_stop(struct ign_machine *machine);
 
+/* Instructions that the guest has executed, where the engine counts ("soft"); 0 elsewhere. When
+ * ign_machine_run() has returned. */
+uint64_t ign_machine_instructions(const struct ign_machine *machine);
+
 /* Free a machine that is not running. NULL is fine. */
 void ign_machine_destroy(struct ign_machine *machine);
 

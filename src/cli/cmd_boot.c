@@ -19,7 +19,7 @@ struct boot_opts {
     uint32_t smp;
     uint64_t mem, counter_hz;
     struct opt_list disks;
-    bool no_reboot, quiet, debug;
+    bool no_reboot, quiet, debug, stats;
 };
 
 #define O(m) offsetof(struct boot_opts, m)
@@ -88,6 +88,10 @@ static const struct opt boot_opts[] = {
       .type = OPT_FLAG,
       .where = O(no_reboot),
       .help = "end when the guest resets, instead of starting it again" },
+    { .name = "stats",
+      .type = OPT_FLAG,
+      .where = O(stats),
+      .help = "print at the end how long it ran and what it executed" },
     { .name = "quiet",
       .type = OPT_FLAG,
       .where = O(quiet),
@@ -99,7 +103,7 @@ static const struct opt boot_opts[] = {
 
 struct boot {
     struct ign_options options;
-    struct link *link;
+    bool stats;
 };
 
 static int boot_open(const char *what, const char *path, int flags, struct ign_file *ret,
@@ -160,6 +164,10 @@ static int boot_vmm(void *ctx, struct link *link, char text[ERR_MAX])
     }
     if (rc == 0)
         rc = ign_machine_run(machine, &end, &err);
+    if (rc == 0 && boot->stats)
+        log_info("stats", "%.3f s, %llu instructions",
+                 (double)(clock_mono_ns() - boot->options.start_ns) / 1e9,
+                 (unsigned long long)ign_machine_instructions(machine));
     if (rc < 0)
         snprintf(text, ERR_MAX, "%s", err.message);
     link_close(link);
@@ -228,6 +236,7 @@ static int boot_run(const struct command *command, int argc, char **argv)
     log_set_level(opts.debug ? LOG_DEBUG : opts.quiet ? LOG_WARN : LOG_INFO);
     ign_options_init(&boot.options);
     boot.options.start_ns = start_ns;
+    boot.stats = opts.stats;
     status = boot_prepare(&opts, args, nargs, &boot.options, &line, &err);
     if (status < 0)
         return cli_fail(status == -EINVAL ? EXIT_USAGE : EXIT_FAILED, err.msg);

@@ -160,6 +160,11 @@ void ign_machine_stop(struct ign_machine *ign)
     machine_stop(ign->machine);
 }
 
+uint64_t ign_machine_instructions(const struct ign_machine *ign)
+{
+    return machine_insn_count(ign->machine);
+}
+
 void ign_machine_destroy(struct ign_machine *ign)
 {
     if (!ign)
