@@ -29,6 +29,7 @@ struct tok {
 struct reader {
     const uint8_t *data;
     size_t len, pos;
+    size_t at;        /* where the item that was read last began, for messages */
     const char *what; /* the record being looked for, for messages */
     uint32_t version; /* of the record */
     bool old;         /* the record is of an older version than the code */
@@ -70,6 +71,7 @@ static struct tok next_tok(struct reader *rd)
     struct cbor_decoder_result res;
     struct tok tok = { 0 };
 
+    rd->at = rd->pos;
     on.uint8 = on_uint8;
     on.uint16 = on_uint16;
     on.uint32 = on_uint32;
@@ -114,7 +116,7 @@ static const char *tok_show(const struct tok *tok, char buf[STATE_SHOWN_MAX])
 
 static int rd_broken(struct reader *rd)
 {
-    return err_set(rd->err, EINVAL, "saved state: %s: damaged at byte %zu", rd->what, rd->pos);
+    return err_set(rd->err, EINVAL, "saved state: %s: damaged at byte %zu", rd->what, rd->at);
 }
 
 static int rd_refuse(struct reader *rd, const char *field, const char *why)
@@ -292,11 +294,16 @@ int state_load(const void *data, size_t len, const struct state_desc *desc, void
         return err_set(err, EFBIG, "saved state: %zu bytes, more than the %llu of any machine", len,
                        (unsigned long long)STATE_FILE_MAX);
     while (rd.pos < rd.len) {
-        struct tok head = next_tok(&rd);
-        struct tok name = next_tok(&rd), inst = next_tok(&rd);
+        struct tok head, name, inst;
 
-        if (head.kind != TOK_ARRAY || head.val != 4 || name.kind != TOK_TEXT ||
-            inst.kind != TOK_TEXT)
+        head = next_tok(&rd);
+        if (head.kind != TOK_ARRAY || head.val != 4)
+            return rd_broken(&rd);
+        name = next_tok(&rd);
+        if (name.kind != TOK_TEXT)
+            return rd_broken(&rd);
+        inst = next_tok(&rd);
+        if (inst.kind != TOK_TEXT)
             return rd_broken(&rd);
         if (tok_is_text(&name, desc->name) && tok_is_text(&inst, instance))
             return get_record(&rd, desc, obj);
