@@ -69,7 +69,7 @@ static int disk_lock(int fd, const char *name, bool read_only, struct err *err)
 
 int disk_open_fd(int fd, const char *name, bool read_only, struct disk **ret_disk, struct err *err)
 {
-    uint64_t bytes;
+    uint64_t bytes = 0;
     struct disk *disk;
     int rc = disk_check(fd, name, read_only, &bytes, err);
 
