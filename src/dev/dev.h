@@ -1,6 +1,9 @@
 /*
  * A device: a table of operations, a window of guest-physical addresses and an interrupt line.
  *
+ * A device type embeds struct dev as its first member, so the address of the dev is that of the
+ * whole object: state_save(buf, dev->ops->state, dev, dev->instance).
+ *
  * Threads: the bus calls read and write with dev->lock held, on the vCPU that made the access. Back
  * ends that run on the I/O thread take the same lock. reset and save/load happen while the machine
  * is paused. Lock order: see vmm/pause.c; a device raises its line while it holds dev->lock.
@@ -40,8 +43,8 @@ struct dev_ops {        /* one const table per device type; NULL members are opt
     void (*write)(struct dev *dev, uint64_t off, unsigned size, uint64_t val);
     void (*reset)(struct dev *dev); /* to power-on; outside resources stay open */
     int (*fdt)(struct dev *dev, struct dtb_node *parent); /* add the node; 0 or -errno */
-    void (*destroy)(struct dev *dev);
-    const struct state_desc *state; /* NULL: nothing survives a snapshot */
+    void (*destroy)(struct dev *dev);                     /* the I/O thread is not running */
+    const struct state_desc *state;                       /* NULL: nothing survives a snapshot */
 };
 
 struct dev {

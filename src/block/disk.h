@@ -1,0 +1,46 @@
+/*
+ * A drive's content: sectors of 512 bytes that can be read, written and flushed.
+ *
+ * Today that is a raw image behind a descriptor. Callers see only these functions, so a layer over
+ * an image is one more kind of struct disk and changes no caller.
+ *
+ * Threads: any; callers that write the same sectors at once get either's bytes.
+ */
+#pragma once
+
+#include <sys/uio.h>
+
+#include "base/bits.h"
+#include "base/err.h"
+
+#define DISK_SECTOR  512
+#define DISK_IOV_MAX 1024 /* segments of one read or write: POSIX's IOV_MAX on Linux and macOS */
+
+struct disk;
+
+/*
+ * Use an image that somebody has opened. fd stays the caller's, to close after disk_close(); its
+ * file offset is not used. name is for messages.
+ *
+ * Takes an advisory lock that belongs to the open file: a writable image has one user, read-only
+ * ones may be shared. Refuses what is no file or block device, is empty, is no multiple of
+ * DISK_SECTOR, is in use, or is opened read-only though read_only is false.
+ */
+MUST_CHECK int disk_open_fd(int fd, const char *name, bool read_only, struct disk **ret_disk,
+                            struct err *err);
+void disk_close(struct disk *disk); /* NULL is fine; gives the lock back */
+
+uint64_t disk_sectors(const struct disk *disk);
+bool disk_read_only(const struct disk *disk);
+
+/*
+ * Move the bytes of iov[0..count), in order, from or to byte offset `off`. All or an error: -EINVAL
+ * beyond the end, -EROFS, -EIO when the image has become shorter, or what the host reports. After
+ * an error part of the bytes may have been moved. iov is not changed; count is up to DISK_IOV_MAX.
+ */
+MUST_CHECK int disk_readv(struct disk *disk, const struct iovec *iov, unsigned count, uint64_t off);
+MUST_CHECK int disk_writev(struct disk *disk, const struct iovec *iov, unsigned count,
+                           uint64_t off);
+
+/* Writes that have returned are on stable storage when this returns 0. */
+MUST_CHECK int disk_flush(struct disk *disk);

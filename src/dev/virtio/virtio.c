@@ -1,0 +1,263 @@
+/* What all virtio devices share: life cycle, rounds of work, saved state. See virtio.h. */
+#include "dev/virtio/virtio.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/log.h"
+
+/* Requests of one round; then the I/O thread looks at its other business first. */
+#define ROUND_MAX 64
+
+/* Do what was notified. With an event loop one round at a time, without one until all is done. */
+static void virtio_work_locked(struct virtio *v)
+{
+    if (v->working)
+        return; /* another vCPU is at it, and looks at `kicked` again */
+    v->working = true;
+    do {
+        uint32_t kicked = v->kicked;
+
+        v->kicked = 0;
+        for (unsigned i = 0; i < v->ops->queues; i++) {
+            if (!(kicked & BIT(i)))
+                continue;
+            if (v->stopping)
+                v->kicked |= BIT(i);
+            else if (virtio_live(v) && v->queues[i].ready)
+                v->ops->notify(v, i);
+        }
+    } while (v->kicked && !v->task && !v->stopping);
+    v->working = false;
+    cond_broadcast(&v->idle);
+    if (v->kicked && v->task && !v->stopping)
+        ev_task_wake(v->task);
+}
+
+static void virtio_work(void *ctx)
+{
+    struct virtio *v = ctx;
+
+    lock_take(&v->dev.lock);
+    virtio_work_locked(v);
+    lock_drop(&v->dev.lock);
+}
+
+/* Wait until no request is under way; more are not begun until `stopping` is cleared. */
+static void virtio_stop_work(struct virtio *v) NO_ANALYSIS
+{
+    v->stopping++;
+    while (v->working)
+        cond_wait(&v->idle, &v->dev.lock);
+    v->stopping--;
+}
+
+int virtio_init(struct virtio *v, const struct dev_ops *dev_ops, const struct virtio_ops *ops,
+                uint64_t features, const struct virtio_host *host, struct err *err)
+{
+    assert(ops->queues <= VIRTIO_QUEUES_MAX && ops->queue_max <= QUEUE_SIZE_MAX);
+    dev_init(&v->dev, dev_ops);
+    cond_init(&v->idle);
+    v->ops = ops;
+    v->host = *host;
+    v->features = features | VIRTIO_F_COMMON;
+    if (host->loop) {
+        v->task = ev_task_add(host->loop, virtio_work, v);
+        if (!v->task)
+            return err_set(err, ENOMEM, "%s: out of memory", dev_ops->name);
+    }
+    return 0;
+}
+
+void virtio_fini(struct virtio *v)
+{
+    ev_task_del(v->task);
+    cond_fini(&v->idle);
+    dev_fini(&v->dev);
+}
+
+void virtio_update_irq(struct virtio *v)
+{
+    irq_line_set(&v->dev.irq, v->isr);
+}
+
+void virtio_reset(struct dev *dev)
+{
+    struct virtio *v = container_of(dev, struct virtio, dev);
+
+    virtio_stop_work(v);
+    v->status = v->isr = 0;
+    v->device_features_sel = v->driver_features_sel = v->queue_sel = 0;
+    v->driver_features = 0;
+    v->kicked = 0;
+    for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
+        queue_reset(&v->queues[i]);
+    if (v->ops->reset)
+        v->ops->reset(v);
+    virtio_update_irq(v);
+}
+
+bool virtio_features_ok(const struct virtio *v)
+{
+    return !(v->driver_features & ~v->features) && virtio_has(v, VIRTIO_F_VERSION_1);
+}
+
+void virtio_go(struct virtio *v)
+{
+    if (v->ops->activate)
+        v->ops->activate(v);
+    for (unsigned i = 0; i < v->ops->queues; i++)
+        virtio_kick(v, i);
+}
+
+void virtio_break(struct virtio *v, unsigned index, const char *why)
+{
+    log_guest(v->dev.ops->name, "queue %u: %s; the device needs a reset", index, why);
+    v->status |= VIRTIO_NEEDS_RESET;
+    if (v->status & VIRTIO_DRIVER_OK)
+        v->isr |= VIRTIO_ISR_CONFIG;
+    virtio_update_irq(v);
+}
+
+static int virtio_queue_start(struct virtio *v, unsigned index, const char **ret_why)
+{
+    return queue_start(&v->queues[index], v->host.mem, virtio_has(v, VIRTIO_F_EVENT_IDX),
+                       virtio_has(v, VIRTIO_F_INDIRECT), ret_why);
+}
+
+void virtio_queue_enable(struct virtio *v, unsigned index)
+{
+    struct queue *queue = &v->queues[index];
+    const char *why;
+
+    if (virtio_queue_start(v, index, &why) < 0) {
+        virtio_break(v, index, why);
+        return;
+    }
+    queue->next_avail = queue->next_used = queue->signalled_used = 0;
+    queue->signalled_valid = false;
+    queue->ready = true;
+}
+
+void virtio_queue_disable(struct virtio *v, unsigned index)
+{
+    virtio_stop_work(v);
+    v->queues[index].ready = false;
+    for (unsigned i = 0; i < v->ops->queues; i++) /* what the stop has cut short */
+        if (v->kicked & BIT(i))
+            virtio_kick(v, i);
+}
+
+void virtio_kick(struct virtio *v, unsigned index)
+{
+    if (!virtio_live(v) || !v->queues[index].ready)
+        return;
+    v->kicked |= BIT(index);
+    if (v->task)
+        ev_task_wake(v->task);
+    else
+        virtio_work_locked(v);
+}
+
+void virtio_config_changed(struct virtio *v)
+{
+    v->config_generation++;
+    if (v->status & VIRTIO_DRIVER_OK)
+        v->isr |= VIRTIO_ISR_CONFIG;
+    virtio_update_irq(v);
+}
+
+void virtio_serve(struct virtio *v, unsigned index, virtio_request_fn fn)
+{
+    struct queue *queue = &v->queues[index];
+    unsigned budget = ROUND_MAX;
+
+    queue_notify_off(queue);
+    do {
+        enum queue_result res = QUEUE_EMPTY;
+        const char *why;
+
+        while (!v->stopping && budget) {
+            res = queue_pop(queue, &v->chain, &why);
+            if (res != QUEUE_CHAIN)
+                break;
+            budget--;
+            queue_push(queue, v->chain.head, fn(v, &v->chain));
+            if (queue_wants_signal(queue)) {
+                v->isr |= VIRTIO_ISR_USED;
+                virtio_update_irq(v);
+            }
+        }
+        if (res == QUEUE_BROKEN) {
+            virtio_break(v, index, why);
+            return;
+        }
+        if (v->stopping || !budget) { /* notifications stay off: we come back by ourselves */
+            v->kicked |= BIT(index);
+            return;
+        }
+    } while (queue_notify_on(queue));
+}
+
+void virtio_io_begin(struct virtio *v) NO_ANALYSIS
+{
+    lock_drop(&v->dev.lock);
+}
+
+void virtio_io_end(struct virtio *v) NO_ANALYSIS
+{
+    lock_take(&v->dev.lock);
+}
+
+/* v1: the register block and the queues. */
+static const struct state_field virtio_fields[] = {
+    STATE_U32(struct virtio, status, 1),
+    STATE_U32(struct virtio, isr, 1),
+    STATE_U32(struct virtio, device_features_sel, 1),
+    STATE_U32(struct virtio, driver_features_sel, 1),
+    STATE_U32(struct virtio, queue_sel, 1),
+    STATE_U32(struct virtio, config_generation, 1),
+    STATE_U64(struct virtio, driver_features, 1),
+    STATE_STRUCTS(struct virtio, queues, 1, &queue_state),
+    STATE_END,
+};
+
+const struct state_desc virtio_state = {
+    .name = "virtio",
+    .version = 1,
+    .oldest = 1,
+    .fields = virtio_fields,
+};
+
+int virtio_post_load(struct virtio *v, struct err *err)
+{
+    const uint32_t known = VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_DRIVER_OK |
+                           VIRTIO_FEATURES_OK | VIRTIO_NEEDS_RESET | VIRTIO_FAILED;
+    const char *name = v->dev.ops->name, *why;
+
+    if (v->status & ~known || v->isr & ~(uint32_t)(VIRTIO_ISR_USED | VIRTIO_ISR_CONFIG))
+        return err_set(err, EINVAL, "%s: status=%#x isr=%#x have unknown bits", name, v->status,
+                       v->isr);
+    if ((v->status & VIRTIO_DRIVER_OK) && !(v->status & VIRTIO_FEATURES_OK))
+        return err_set(err, EINVAL, "%s: status=%#x: driver ready without features", name,
+                       v->status);
+    if ((v->status & VIRTIO_FEATURES_OK) && !virtio_features_ok(v))
+        return err_set(err, EINVAL, "%s: the driver uses features %#llx, this device has %#llx",
+                       name, (unsigned long long)v->driver_features,
+                       (unsigned long long)v->features);
+    v->kicked = 0;
+    for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++) {
+        struct queue *queue = &v->queues[i];
+        unsigned max = i < v->ops->queues ? v->ops->queue_max : 0;
+
+        if (queue->size > max || (queue->size && !is_pow2(queue->size)))
+            return err_set(err, EINVAL, "%s: queue %u: size %u, at most %u", name, i, queue->size,
+                           max);
+        if (queue->ready && virtio_queue_start(v, i, &why) < 0)
+            return err_set(err, EINVAL, "%s: queue %u: %s", name, i, why);
+    }
+    virtio_update_irq(v);
+    if (virtio_live(v))
+        virtio_go(v);
+    return 0;
+}

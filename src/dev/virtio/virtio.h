@@ -1,0 +1,150 @@
+/*
+ * What all virtio devices share (virtio 1.2, sections 2 and 3): status, features, queues, and the
+ * way from a notification to a finished request. mmio.c is the register block in front of it.
+ *
+ * Threads. A vCPU handles register accesses, with dev->lock held by the bus. QueueNotify only marks
+ * the queue and wakes the I/O thread, which takes dev->lock and calls ops->notify(). dev->lock
+ * guards everything here; during host I/O, and only then, the I/O thread lets go of it with
+ * virtio_io_begin/end, so that a vCPU never waits for a disk. `working` says that the I/O thread is
+ * in such a round. Who takes a queue away (device reset, QueueReady = 0) sets `stopping` and waits
+ * for the end of the round: when the driver's write returns, no request is under way, and nothing
+ * is written to the guest's memory any more. A pause of the machine holds the I/O thread between
+ * two rounds, so saved state never has a request half done.
+ *
+ * Without an event loop the vCPU that notifies does the work itself: for tests and for machines
+ * whose completions must fall on the same instruction every time.
+ *
+ * dev->lock is called "the lock" below; functions marked (lock) want it held.
+ */
+#pragma once
+
+#include "base/evloop.h"
+#include "dev/dev.h"
+#include "dev/virtio/queue.h"
+
+#define VIRTIO_QUEUES_MAX 8
+
+enum {
+    VIRTIO_ACKNOWLEDGE = 1,
+    VIRTIO_DRIVER = 2,
+    VIRTIO_DRIVER_OK = 4,
+    VIRTIO_FEATURES_OK = 8,
+    VIRTIO_NEEDS_RESET = 64,
+    VIRTIO_FAILED = 128,
+};
+
+/* InterruptStatus. */
+enum { VIRTIO_ISR_USED = 1, VIRTIO_ISR_CONFIG = 2 };
+
+/* Offered by every device of ours. */
+#define VIRTIO_F_INDIRECT  BIT(28)
+#define VIRTIO_F_EVENT_IDX BIT(29)
+#define VIRTIO_F_VERSION_1 BIT(32)
+#define VIRTIO_F_COMMON    (VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1)
+
+struct virtio;
+
+struct virtio_ops {      /* one const table per device type; NULL members are optional */
+    uint32_t id;         /* section 5 */
+    unsigned queues;     /* up to VIRTIO_QUEUES_MAX */
+    uint16_t queue_max;  /* entries of each, up to QUEUE_SIZE_MAX */
+    uint32_t config_len; /* bytes of configuration space */
+    /* [off, off + len) is within config_len, len is 1, 2 or 4. (lock) */
+    void (*config_read)(struct virtio *v, uint32_t off, void *buf, uint32_t len);
+    void (*config_write)(struct virtio *v, uint32_t off, const void *buf, uint32_t len);
+    void (*notify)(struct virtio *v, unsigned queue); /* a live, ready queue has work (lock) */
+    void (*activate)(struct virtio *v); /* DRIVER_OK, or loaded in that state (lock) */
+    void (*reset)(struct virtio *v);    /* the device's own part (lock) */
+};
+
+/* What a device needs of the machine. */
+struct virtio_host {
+    struct gmem *mem;
+    struct evloop *loop; /* NULL: requests are done by the vCPU that notifies */
+};
+
+struct virtio {
+    struct dev dev;
+    const struct virtio_ops *ops;
+    struct virtio_host host;
+    uint64_t features; /* offered */
+
+    uint32_t status, isr;
+    uint32_t device_features_sel, driver_features_sel, queue_sel;
+    uint32_t config_generation;
+    uint64_t driver_features;
+    struct queue queues[VIRTIO_QUEUES_MAX];
+
+    /* Not saved. */
+    struct ev_task *task;
+    uint32_t kicked;   /* bit n: queue n was notified and not yet looked at */
+    bool working;      /* ops->notify is running, perhaps without the lock */
+    unsigned stopping; /* that many wait for the end of it */
+    struct cond idle;
+    struct queue_chain chain; /* scratch of the one round that runs */
+};
+
+/* Fill in the common part; features are the device's own bits. virtio_fini() undoes it, also after
+ * a failed init. The I/O thread is not running then. */
+MUST_CHECK int virtio_init(struct virtio *v, const struct dev_ops *dev_ops,
+                           const struct virtio_ops *ops, uint64_t features,
+                           const struct virtio_host *host, struct err *err);
+void virtio_fini(struct virtio *v);
+
+/* For dev_ops.reset, and for the driver's write of 0 to Status. (lock) */
+void virtio_reset(struct dev *dev);
+
+/* The common part of a device's saved record: a row for its field list, and what its post_load has
+ * to call. */
+extern const struct state_desc virtio_state;
+#define VIRTIO_STATE(s, v)                                                                   \
+    {                                                                                        \
+        .name = "virtio", .type = STATE_T_STRUCT, .offset = offsetof(s, virtio), .count = 1, \
+        .since = (v), .desc = &virtio_state, .stride = sizeof(struct virtio)                 \
+    }
+MUST_CHECK int virtio_post_load(struct virtio *v, struct err *err);
+
+/* DRIVER_OK, and not broken. (lock) */
+static inline bool virtio_live(const struct virtio *v)
+{
+    return (v->status & (VIRTIO_DRIVER_OK | VIRTIO_NEEDS_RESET)) == VIRTIO_DRIVER_OK;
+}
+
+static inline bool virtio_has(const struct virtio *v, uint64_t feature)
+{
+    return v->driver_features & feature;
+}
+
+/* Did the driver choose only what is offered (2.2.2), and no legacy interface (6.2)? (lock) */
+bool virtio_features_ok(const struct virtio *v);
+
+/* The driver set DRIVER_OK; mmio.c. (lock) */
+void virtio_go(struct virtio *v);
+
+/* The driver set QueueReady; mmio.c. (lock) */
+void virtio_queue_enable(struct virtio *v, unsigned index);
+void virtio_queue_disable(struct virtio *v, unsigned index);
+
+/* A queue may have work: see to it, now or on the I/O thread. (lock) */
+void virtio_kick(struct virtio *v, unsigned index);
+
+/* The driver broke a rule: NEEDS_RESET, and no more requests until it resets (2.1.2). (lock) */
+void virtio_break(struct virtio *v, unsigned index, const char *why);
+
+/* Configuration space has changed by itself. (lock) */
+void virtio_config_changed(struct virtio *v);
+
+/* Drive the interrupt line from isr. (lock) */
+void virtio_update_irq(struct virtio *v);
+
+/*
+ * A notify() for queues of requests: fn answers one chain and returns how many bytes it wrote from
+ * the start of the writable part. Returns after a bounded number; the rest comes in a later round.
+ * (lock; fn may use virtio_io_begin/end)
+ */
+typedef uint32_t (*virtio_request_fn)(struct virtio *v, struct queue_chain *chain);
+void virtio_serve(struct virtio *v, unsigned index, virtio_request_fn fn);
+
+/* Around host I/O in a request: lets go of the lock, and takes it again. */
+void virtio_io_begin(struct virtio *v);
+void virtio_io_end(struct virtio *v);
