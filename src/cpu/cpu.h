@@ -103,7 +103,6 @@ struct cpu {
     bool fp_enabled;     /* CPACR_EL1.FPEN allows FP at the current EL; kept by exc and sysreg */
 
     /* Exclusive monitor: address, size and the value seen; see excl.c. */
-    gva_t excl_va;
     gpa_t excl_gpa;
     uint64_t excl_val[2];
     uint8_t excl_size; /* bytes, 0: open */
