@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "a64_table.h"
+#include "cpu/a64_table.h"
 #include "cpu/insn.h"
 
 enum a64_class {
