@@ -24,7 +24,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 KERNEL_MARK = b"Run /init as init process"
-PROMPT = b"~ # "
+PROMPT = b"root@ignition:~# "
 LIMIT_S = 300
 
 

@@ -10,7 +10,7 @@ import pexpect
 
 # Generous: a shared test machine may stand still for a while. Nothing asserts on time.
 TIMEOUT_S = int(os.environ.get("IGNITION_TEST_TIMEOUT", "240"))
-PROMPT = r"~ # "
+PROMPT = r"root@ignition:[^\r\n ]*# "
 
 
 class Machine:
@@ -35,7 +35,9 @@ class Machine:
         return self.child.match
 
     def shell(self):
-        """Wait for the root shell's prompt."""
+        """Wait for the root shell's prompt, and make its line editor leave long lines alone."""
+        self.expect(PROMPT)
+        self.child.send("stty cols 2000\r")
         self.expect(PROMPT)
         return self
 

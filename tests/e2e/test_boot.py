@@ -40,13 +40,13 @@ def test_guest_boot_time_is_reported(start):
 
 def test_disk_keeps_what_was_synced_over_a_reboot(start, ext4):
     m = start("--disk", ext4).shell()
-    m.ok("mount -t ext4 /dev/vda /mnt")
+    m.ok("mkdir -p /mnt; mount -t ext4 /dev/vda /mnt")
     m.ok("dd if=/dev/urandom of=/mnt/data bs=64k count=32 2>/dev/null")
     want = m.ok("md5sum < /mnt/data")
     m.ok("sync; umount /mnt")
     m.send("reboot -f\r")
     m.shell()  # the same process: the machine starts again in place
-    m.ok("mount -t ext4 /dev/vda /mnt")
+    m.ok("mkdir -p /mnt; mount -t ext4 /dev/vda /mnt")
     assert m.ok("md5sum < /mnt/data") == want
     m.ok("umount /mnt")
     m.send("poweroff -f\r")
@@ -60,7 +60,7 @@ def test_read_only_disk_is_left_alone(start, ext4):
     assert m.ok("cat /sys/block/vda/ro") == "1"
     status, _ = m.run("dd if=/dev/zero of=/dev/vda bs=4k count=1 conv=fsync")
     assert status != 0
-    m.ok("mount -t ext4 -o ro,noload /dev/vda /mnt")
+    m.ok("mkdir -p /mnt; mount -t ext4 -o ro,noload /dev/vda /mnt")
     m.send("poweroff -f\r")
     assert m.wait() == 0
     assert hashlib.sha256(ext4.read_bytes()).hexdigest() == before
