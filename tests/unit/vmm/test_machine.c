@@ -1,0 +1,300 @@
+/* A whole machine on the software CPU, running a few words of machine code of our own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "arch/psci.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/thread.h"
+#include "vmm/machine.h"
+
+#define COUNTER UINT64_C(0x40200000) /* the guest counts here ... */
+#define FLAG    UINT64_C(0x40200008) /* ... until this is not zero */
+
+/* A64 by hand (Arm DDI 0487, C6.2). */
+#define MOVZ(rd, imm, half) (0xd2800000u | (half) << 21 | (uint32_t)(imm) << 5 | (rd))
+#define MOVK(rd, imm, half) (0xf2800000u | (half) << 21 | (uint32_t)(imm) << 5 | (rd))
+#define PSCI_CALL(fn)       MOVZ(0, (fn)&0xffff, 0), MOVK(0, (fn) >> 16, 1), 0xd4000002u
+
+static const uint32_t count_until_flag[] = {
+    MOVZ(1, 0, 0),
+    MOVZ(6, 0x4020, 1),
+    0x91000421, /* 1: add x1, x1, #1 */
+    0xf90000c1, /*    str x1, [x6] */
+    0xf94004c2, /*    ldr x2, [x6, #8] */
+    0xb4ffffa2, /*    cbz x2, 1b */
+    PSCI_CALL(PSCI_SYSTEM_OFF),
+};
+
+static const uint32_t reset_at_once[] = { PSCI_CALL(PSCI_SYSTEM_RESET) };
+static const uint32_t undefined[] = { 0 };
+static const uint32_t sleep_for_ever[] = { 0xd503207f, 0x17ffffff }; /* wfi; b . - 4 */
+
+struct rig {
+    struct machine *machine;
+    struct machine_config config;
+    struct thread thread;
+    enum machine_end end;
+    struct err err;
+    int fd;
+};
+
+static struct rig *rig_new(const uint32_t *code, size_t len)
+{
+    struct rig *rig = calloc(1, sizeof(*rig));
+    char path[] = "/tmp/ignition-test-XXXXXX";
+
+    rig->fd = mkstemp(path);
+    assert_true(rig->fd >= 0);
+    unlink(path);
+    assert_int_equal(fd_pwrite_full(rig->fd, code, len, 0), 0);
+    rig->config = (struct machine_config){
+        .cpu = "portable",
+        .vcpus = 1,
+        .mem_bytes = 16 * MIB,
+        .kernel = { .fd = rig->fd, .name = "code" },
+        .initramfs.fd = -1,
+        .format = IMAGE_RAW,
+        .append = "",
+        .console_in = -1,
+        .console_out = -1,
+        .start_ns = clock_mono_ns(),
+    };
+    assert_int_equal(hv_find("soft", &rig->config.engine, NULL), 0);
+    return rig;
+}
+
+static struct rig *rig_create(const uint32_t *code, size_t len)
+{
+    struct rig *rig = rig_new(code, len);
+
+    if (machine_create(&rig->config, &rig->machine, &rig->err) < 0)
+        fail_msg("%s", rig->err.msg);
+    return rig;
+}
+
+static void rig_main(void *arg)
+{
+    struct rig *rig = arg;
+
+    rig->end = machine_run(rig->machine, &rig->err);
+}
+
+static void rig_run(struct rig *rig)
+{
+    assert_int_equal(thread_start(&rig->thread, "machine", rig_main, rig), 0);
+}
+
+static enum machine_end rig_join(struct rig *rig)
+{
+    thread_join(&rig->thread);
+    return rig->end;
+}
+
+static void rig_free(struct rig *rig)
+{
+    machine_destroy(rig->machine);
+    fd_close(rig->fd);
+    free(rig);
+}
+
+static uint64_t rig_peek(struct rig *rig, gpa_t gpa)
+{
+    uint64_t val;
+
+    assert_int_equal(gmem_read(machine_mem(rig->machine), gpa, &val, sizeof(val)), 0);
+    return val;
+}
+
+static void rig_poke(struct rig *rig, gpa_t gpa, uint64_t val)
+{
+    assert_int_equal(gmem_write(machine_mem(rig->machine), gpa, &val, sizeof(val)), 0);
+}
+
+static void rig_wait_counter(struct rig *rig, uint64_t at_least)
+{
+    while (rig_peek(rig, COUNTER) < at_least)
+        sched_yield();
+}
+
+static void test_power_off_ends_the_run(void **state)
+{
+    struct rig *rig = rig_create(count_until_flag, sizeof(count_until_flag));
+
+    rig_poke(rig, FLAG, 1);
+    rig_run(rig);
+    assert_int_equal(rig_join(rig), MACHINE_OFF);
+    assert_int_equal(rig_peek(rig, COUNTER), 1);
+    rig_free(rig);
+}
+
+static void test_nothing_moves_while_paused(void **state)
+{
+    struct rig *rig = rig_create(count_until_flag, sizeof(count_until_flag));
+    uint64_t seen;
+
+    rig_run(rig);
+    rig_wait_counter(rig, 1000);
+    machine_pause(rig->machine);
+    machine_pause(rig->machine);
+    machine_resume(rig->machine); /* nested: still paused */
+    seen = rig_peek(rig, COUNTER);
+    for (int i = 0; i < 1000; i++) {
+        sched_yield();
+        assert_int_equal(rig_peek(rig, COUNTER), seen);
+    }
+    machine_resume(rig->machine);
+    rig_wait_counter(rig, seen + 1000);
+    machine_stop(rig->machine);
+    assert_int_equal(rig_join(rig), MACHINE_STOPPED);
+    rig_free(rig);
+}
+
+/* A copy of a paused machine goes on exactly as the machine itself does. */
+static void test_save_load_go_on(void **state)
+{
+    struct rig *a = rig_create(count_until_flag, sizeof(count_until_flag));
+    struct rig *b = rig_create(count_until_flag, sizeof(count_until_flag));
+    struct state_buf buf = { 0 };
+    const struct gmem_region *ram;
+
+    rig_run(a);
+    rig_wait_counter(a, 5000);
+    machine_pause(a->machine);
+    assert_int_equal(machine_save(a->machine, &buf, NULL), 0);
+    if (machine_load(b->machine, buf.data, buf.len, &b->err) < 0)
+        fail_msg("%s", b->err.msg);
+    ram = gmem_find(machine_mem(a->machine), COUNTER);
+    assert_int_equal(gmem_write(machine_mem(b->machine), ram->gpa, ram->host, ram->size), 0);
+    rig_poke(a, FLAG, 1);
+    rig_poke(b, FLAG, 1);
+    machine_resume(a->machine);
+    rig_run(b);
+    assert_int_equal(rig_join(a), MACHINE_OFF);
+    assert_int_equal(rig_join(b), MACHINE_OFF);
+    assert_true(rig_peek(b, COUNTER) >= 5000);
+    assert_int_equal(rig_peek(a, COUNTER), rig_peek(b, COUNTER));
+    state_buf_fini(&buf);
+    rig_free(a);
+    rig_free(b);
+}
+
+static void test_damaged_state_is_refused(void **state)
+{
+    struct rig *a = rig_create(count_until_flag, sizeof(count_until_flag));
+    struct state_buf buf = { 0 };
+    struct err err;
+
+    assert_int_equal(machine_save(a->machine, &buf, NULL), 0);
+    for (size_t len = 0; len < buf.len; len += 97)
+        assert_true(machine_load(a->machine, buf.data, len, &err) < 0);
+    assert_int_equal(machine_load(a->machine, buf.data, buf.len, &err), 0);
+    state_buf_fini(&buf);
+    rig_free(a);
+}
+
+static void test_reset_with_no_reboot_ends_the_run(void **state)
+{
+    struct rig *rig = rig_new(reset_at_once, sizeof(reset_at_once));
+
+    rig->config.no_reboot = true;
+    assert_int_equal(machine_create(&rig->config, &rig->machine, &rig->err), 0);
+    rig_run(rig);
+    assert_int_equal(rig_join(rig), MACHINE_RESET);
+    rig_free(rig);
+}
+
+/* A guest that resets at once, again and again, can be stopped at any moment. */
+static void test_reset_starts_again_and_can_be_stopped(void **state)
+{
+    struct rig *rig = rig_create(reset_at_once, sizeof(reset_at_once));
+
+    rig_poke(rig, COUNTER, 77);
+    rig_run(rig);
+    while (rig_peek(rig, COUNTER) == 77) /* the restart clears RAM */
+        sched_yield();
+    machine_stop(rig->machine);
+    assert_int_equal(rig_join(rig), MACHINE_STOPPED);
+    rig_free(rig);
+}
+
+static void test_a_lost_guest_fails_with_a_reason(void **state)
+{
+    struct rig *rig = rig_create(undefined, sizeof(undefined));
+
+    rig_run(rig);
+    assert_int_equal(rig_join(rig), MACHINE_FAILED);
+    assert_non_null(strstr(rig->err.msg, "vCPU 0"));
+    rig_free(rig);
+}
+
+static void test_a_sleeping_guest_pauses_and_stops(void **state)
+{
+    struct rig *rig = rig_create(sleep_for_ever, sizeof(sleep_for_ever));
+
+    rig_run(rig);
+    for (int i = 0; i < 100; i++) {
+        machine_pause(rig->machine);
+        machine_resume(rig->machine);
+    }
+    machine_stop(rig->machine);
+    assert_int_equal(rig_join(rig), MACHINE_STOPPED);
+    rig_free(rig);
+}
+
+static void test_two_machines_in_one_process(void **state)
+{
+    struct rig *a = rig_create(count_until_flag, sizeof(count_until_flag));
+    struct rig *b = rig_create(count_until_flag, sizeof(count_until_flag));
+
+    rig_run(a);
+    rig_run(b);
+    rig_wait_counter(a, 1000);
+    rig_wait_counter(b, 1000);
+    rig_poke(a, FLAG, 1);
+    assert_int_equal(rig_join(a), MACHINE_OFF);
+    rig_wait_counter(b, rig_peek(b, COUNTER) + 1000);
+    rig_poke(b, FLAG, 1);
+    assert_int_equal(rig_join(b), MACHINE_OFF);
+    rig_free(a);
+    rig_free(b);
+}
+
+static void test_creation_fails_whole(void **state)
+{
+    struct rig *rig = rig_new(undefined, sizeof(undefined));
+
+    rig->config.mem_bytes = UINT64_C(1) << 50;
+    assert_true(machine_create(&rig->config, &rig->machine, &rig->err) < 0);
+    assert_non_null(strstr(rig->err.msg, "--mem"));
+    assert_null(rig->machine);
+    rig->config.mem_bytes = 16 * MIB;
+    rig->config.format = IMAGE_AUTO;
+    assert_true(machine_create(&rig->config, &rig->machine, &rig->err) < 0);
+    assert_non_null(strstr(rig->err.msg, "kernel code"));
+    rig_free(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_power_off_ends_the_run),
+        cmocka_unit_test(test_nothing_moves_while_paused),
+        cmocka_unit_test(test_save_load_go_on),
+        cmocka_unit_test(test_damaged_state_is_refused),
+        cmocka_unit_test(test_reset_with_no_reboot_ends_the_run),
+        cmocka_unit_test(test_reset_starts_again_and_can_be_stopped),
+        cmocka_unit_test(test_a_lost_guest_fails_with_a_reason),
+        cmocka_unit_test(test_a_sleeping_guest_pauses_and_stops),
+        cmocka_unit_test(test_two_machines_in_one_process),
+        cmocka_unit_test(test_creation_fails_whole),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
