@@ -1,0 +1,11 @@
+#!/bin/sh
+# Everything that is tested: installs what the tests need, then hands over to check.py, whose last
+# line is "N passed, N failed". SAN=1 adds sanitizers, LONG=1 soaks.
+set -eu
+cd "$(dirname "$0")/.."
+
+if [ -x tools/deps.sh ]; then
+    tools/deps.sh build
+    tools/deps.sh test
+fi
+exec python3 tools/check.py "$@"
