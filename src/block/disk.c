@@ -132,10 +132,10 @@ static int disk_io(struct disk *disk, disk_io_fn io, const struct iovec *iov, un
         if (iov[i].iov_len > disk->bytes - left)
             return -EINVAL;
         left += iov[i].iov_len;
+        rest[i] = iov[i];
     }
     if (off > disk->bytes || left > disk->bytes - off)
         return -EINVAL;
-    memcpy(rest, iov, count * sizeof(*iov));
     while (left) {
         ssize_t done = io(disk->fd, rest + at, (int)(count - at), (off_t)off);
         if (done < 0 && errno == EINTR)

@@ -402,6 +402,15 @@ static const struct state_field serial_fields[] = {
     STATE_END,
 };
 
+/* What lies behind the counts was read or sent long ago: no business of a saved file. */
+static void serial_pre_save(void *obj)
+{
+    struct serial *s = obj;
+
+    memset(s->rx + s->rx_count, 0, sizeof(s->rx) - s->rx_count);
+    memset(s->tx + s->tx_count, 0, sizeof(s->tx) - s->tx_count);
+}
+
 static int serial_post_load(void *obj, uint32_t version, struct err *err)
 {
     struct serial *s = obj;
@@ -427,6 +436,7 @@ static const struct state_desc serial_state = {
     .version = 1,
     .oldest = 1,
     .fields = serial_fields,
+    .pre_save = serial_pre_save,
     .post_load = serial_post_load,
 };
 

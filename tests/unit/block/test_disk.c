@@ -1,0 +1,217 @@
+/* A raw image: what is refused at opening, whole reads and writes, errors of the host. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "block/disk.h"
+
+struct image {
+    char path[64];
+    int fd;
+};
+
+static void image_make(struct image *image, off_t bytes)
+{
+    snprintf(image->path, sizeof(image->path), "%s/ignition-disk-XXXXXX", P_tmpdir);
+    image->fd = mkstemp(image->path);
+    assert_true(image->fd >= 0);
+    assert_int_equal(ftruncate(image->fd, bytes), 0);
+}
+
+static void image_drop(struct image *image)
+{
+    close(image->fd);
+    unlink(image->path);
+}
+
+static struct disk *must_open(int fd, bool read_only)
+{
+    struct disk *disk = NULL;
+    struct err err;
+
+    if (disk_open_fd(fd, "web.img", read_only, &disk, &err) < 0)
+        fail_msg("%s", err.msg);
+    return disk;
+}
+
+static void assert_refused(int fd, bool read_only, int rc, const char *msg)
+{
+    struct disk *disk = NULL;
+    struct err err;
+
+    assert_int_equal(disk_open_fd(fd, "web.img", read_only, &disk, &err), rc);
+    assert_string_equal(err.msg, msg);
+    assert_null(disk);
+}
+
+static void test_what_is_refused(void **state)
+{
+    struct image image;
+    int fds[2], fd;
+
+    image_make(&image, 1000);
+    assert_refused(image.fd, false, -EINVAL,
+                   "disk web.img: 1000 bytes is not a multiple of 512; grow it with truncate -s "
+                   "%512");
+    assert_int_equal(ftruncate(image.fd, 0), 0);
+    assert_refused(image.fd, false, -EINVAL,
+                   "disk web.img: image is empty; make it with truncate -s SIZE");
+    assert_int_equal(ftruncate(image.fd, 512), 0);
+    fd = open(image.path, O_RDONLY);
+    assert_refused(fd, false, -EROFS,
+                   "disk web.img: not open for writing; attach it read-only (,ro)");
+    close(fd);
+    assert_int_equal(pipe(fds), 0);
+    assert_refused(fds[0], true, -EINVAL,
+                   "disk web.img: neither a regular file nor a block device");
+    close(fds[0]);
+    close(fds[1]);
+    fd = open(P_tmpdir, O_RDONLY);
+    assert_refused(fd, true, -EINVAL, "disk web.img: neither a regular file nor a block device");
+    close(fd);
+    assert_refused(-1, true, -EBADF, "disk web.img: Bad file descriptor");
+    image_drop(&image);
+    disk_close(NULL);
+}
+
+static void test_one_writer_or_many_readers(void **state)
+{
+    static const char busy[] = "disk web.img: in use by another machine; use a copy, or attach it "
+                               "read-only (,ro) everywhere";
+    struct disk *first, *second;
+    struct image image;
+    int other;
+
+    image_make(&image, 4096);
+    other = open(image.path, O_RDWR);
+    first = must_open(image.fd, false);
+    assert_refused(other, false, -EBUSY, busy);
+    assert_refused(other, true, -EBUSY, busy);
+    disk_close(first); /* gives the lock back while the descriptor stays open */
+    first = must_open(image.fd, true);
+    second = must_open(other, true);
+    disk_close(second);
+    assert_refused(other, false, -EBUSY, busy);
+    disk_close(first);
+    second = must_open(other, false);
+    disk_close(second);
+    close(other);
+    image_drop(&image);
+}
+
+static void test_reads_and_writes_vectors(void **state)
+{
+    char a[100], b[412], c[1024], back[1536], want[1536];
+    struct iovec out[] = { { a, sizeof(a) }, { NULL, 0 }, { b, sizeof(b) }, { c, sizeof(c) } };
+    struct iovec in[] = { { back, 1 }, { back + 1, 1534 }, { back + 1535, 1 } };
+    struct image image;
+    struct disk *disk;
+
+    image_make(&image, 8192);
+    disk = must_open(image.fd, false);
+    assert_int_equal(disk_sectors(disk), 16);
+    assert_false(disk_read_only(disk));
+    memset(a, 'a', sizeof(a));
+    memset(b, 'b', sizeof(b));
+    memset(c, 'c', sizeof(c));
+    memcpy(want, a, 100);
+    memcpy(want + 100, b, 412);
+    memcpy(want + 512, c, 1024);
+    assert_int_equal(disk_writev(disk, out, ARRAY_LEN(out), 1024), 0);
+    assert_int_equal(disk_flush(disk), 0);
+    assert_int_equal(disk_readv(disk, in, ARRAY_LEN(in), 1024), 0);
+    assert_memory_equal(back, want, sizeof(want));
+    assert_int_equal(pread(image.fd, back, sizeof(back), 1024), sizeof(back));
+    assert_memory_equal(back, want, sizeof(want));
+    assert_int_equal(disk_readv(disk, NULL, 0, 8192), 0);
+    disk_close(disk);
+    image_drop(&image);
+}
+
+static void test_bounds(void **state)
+{
+    static const struct {
+        uint64_t off;
+        size_t len;
+        int rc;
+    } rows[] = {
+        { 0, 4096, 0 },
+        { 3584, 512, 0 },
+        { 4096, 0, 0 },
+        { 3584, 513, -EINVAL },
+        { 4096, 1, -EINVAL },
+        { 4097, 0, -EINVAL },
+        { 0, 4097, -EINVAL },
+        { 0, SIZE_MAX, -EINVAL },
+        { UINT64_MAX, 512, -EINVAL },
+        { UINT64_MAX, 0, -EINVAL },
+    };
+    char buf[4096] = { 0 };
+    struct image image;
+    struct disk *disk;
+
+    image_make(&image, 4096);
+    disk = must_open(image.fd, false);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        struct iovec iov = { buf, rows[i].len };
+        assert_int_equal(disk_readv(disk, &iov, 1, rows[i].off), rows[i].rc);
+        assert_int_equal(disk_writev(disk, &iov, 1, rows[i].off), rows[i].rc);
+    }
+    struct iovec wrap[] = { { buf, SIZE_MAX }, { buf, 513 } };
+    assert_int_equal(disk_readv(disk, wrap, 2, 0), -EINVAL);
+    disk_close(disk);
+    image_drop(&image);
+}
+
+static void test_read_only(void **state)
+{
+    char buf[512] = { 1 };
+    struct iovec iov = { buf, sizeof(buf) };
+    struct image image;
+    struct disk *disk;
+
+    image_make(&image, 512);
+    disk = must_open(image.fd, true);
+    assert_true(disk_read_only(disk));
+    assert_int_equal(disk_writev(disk, &iov, 1, 0), -EROFS);
+    assert_int_equal(disk_readv(disk, &iov, 1, 0), 0);
+    assert_int_equal(buf[0], 0);
+    assert_int_equal(disk_flush(disk), 0);
+    disk_close(disk);
+    image_drop(&image);
+}
+
+static void test_an_image_that_shrinks(void **state)
+{
+    char buf[1024];
+    struct iovec iov = { buf, sizeof(buf) };
+    struct image image;
+    struct disk *disk;
+
+    image_make(&image, 1024);
+    disk = must_open(image.fd, true);
+    assert_int_equal(ftruncate(image.fd, 512), 0);
+    assert_int_equal(disk_readv(disk, &iov, 1, 0), -EIO);
+    disk_close(disk);
+    image_drop(&image);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_one_writer_or_many_readers),
+        cmocka_unit_test(test_reads_and_writes_vectors),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_an_image_that_shrinks),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
