@@ -1,5 +1,5 @@
 /* Formats of integer and system instructions (a64_int.decode). */
-#include "a64_table.h"
+#include "cpu/a64_table.h"
 #include "cpu/format.h"
 #include "cpu/handler.h"
 

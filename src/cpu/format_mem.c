@@ -1,6 +1,6 @@
 /* Formats of loads and stores of general registers (a64_mem.decode): rd is the register moved, ra
  * the second one of a pair, rn the base (31 is SP), rm an index or a status. */
-#include "a64_table.h"
+#include "cpu/a64_table.h"
 #include "cpu/format.h"
 
 static void load_base(struct a64_insn *i)

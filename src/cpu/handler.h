@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "a64_table.h"
+#include "cpu/a64_table.h"
 #include "cpu/insn.h"
 
 #define HANDLER(name) const struct a64_insn *op_##name(struct cpu *c, const struct a64_insn *i)

@@ -16,9 +16,15 @@ import tree
 EXTRA_PREFIXES = {
     "evloop.c": ("ev",),             # ev_fd, ev_timer, ev_task: what is registered with the loop
     "interp.c": ("cpu",),            # cpu_run: the interpreter is what runs a CPU
+    "mem_reg.c": ("memop",),         # memop.h's one function that is no inline
     "thread.c": ("lock", "cond"),    # threads come with what they wait on
     "vcpu_state.c": ("gic_state",),  # the interrupt controller is saved beside the vCPUs
     "a64_table.c": ("a64",),         # generated: the tables behind a64.h
+}
+
+# room: prefixes that any of its files may export, because ...
+ROOM_PREFIXES = {
+    "cpu": ("op", "fmt"),  # instruction handlers and operand formats, named by the decode table
 }
 
 # file: (writable data at file scope, why it may be)
@@ -60,7 +66,8 @@ def prefixes(name, headers):
     path = pathlib.PurePath(name)
     words = path.stem.split("_")
     family = ["_".join(words[:n]) for n in range(1, len(words))]
-    return [path.stem, *EXTRA_PREFIXES.get(path.name, ()),
+    room = ROOM_PREFIXES.get(path.parts[1] if len(path.parts) > 1 else "", ())
+    return [path.stem, *room, *EXTRA_PREFIXES.get(path.name, ()),
             *(f for f in family if str(path.with_name(f + ".h")) in headers)]
 
 
