@@ -35,3 +35,6 @@ static inline uint8_t fmt_reg(uint32_t raw, unsigned lo)
 {
     return raw >> lo & 31;
 }
+
+/* VFPExpandImm(): the value of the 8-bit immediate of FMOV; size as in simd.h. */
+uint64_t fmt_fp_imm(uint64_t imm8, unsigned size);
