@@ -100,7 +100,7 @@ struct cpu {
     uint64_t daif;       /* DAIF_* bits */
     uint64_t sp_bank[2]; /* SP_EL0 and SP_EL1; the selected one lives in x[REG_SP] instead */
     uint8_t signals;     /* gic_signals() as of the last CPU_REQ_IRQ */
-    bool fp_enabled;     /* CPACR_EL1.FPEN allows FP at the current EL; kept by exc and sysreg */
+    bool fp_enabled;     /* CPACR_EL1.FPEN allows FP at the current EL; kept by mmu_update() */
 
     /* Exclusive monitor: address, size and the value seen; see excl.c. */
     gpa_t excl_gpa;
@@ -120,10 +120,15 @@ struct cpu {
     } sys;
     uint64_t retired; /* instructions, up to the last block edge */
 
+    /* Exceptions taken since the last instruction was retired; see exc.c. */
+    uint64_t exc_retired;
+    unsigned exc_streak;
+
     /* Cold part. */
     struct soc *soc;
     struct code_cache *code;
     unsigned index;
+    uint32_t power;     /* enum vcpu_power; PSCI is the VMM's, this is only kept for it */
     _Atomic bool event; /* the event register of WFE; set by any vCPU's SEV */
     uint64_t wake_ns;   /* CPU_STOP_WFI: clock_mono_ns() of the next timer, UINT64_MAX for none */
     struct mmio_access mmio_pending;
@@ -133,15 +138,36 @@ struct cpu {
     char reason[256];
 };
 
+/* What the guest finds at a range of physical addresses (soc.h). */
+#define SOC_RANGES_MAX 16
+struct soc_range {
+    gpa_t gpa;
+    uint64_t size; /* bytes, whole pages */
+    uint8_t *host;
+    unsigned prot;                    /* SOC_READ | SOC_WRITE | SOC_EXEC */
+    const struct gmem_region *region; /* whose dirty bitmap covers it, or NULL */
+};
+
 /* What all vCPUs of one machine share. */
 struct soc {
     struct gmem *mem;
     struct gic *gic;
-    struct cpu *cpus[MAP_VCPUS_MAX];
+    struct cpu *_Atomic cpus[MAP_VCPUS_MAX]; /* NULL until created */
     unsigned vcpus;
+    struct soc_range ranges[SOC_RANGES_MAX];
+    unsigned range_count;
+    unsigned pa_bits; /* ID_AA64MMFR0_EL1.PARange */
     uint64_t counter_hz;
     _Atomic uint64_t counter_offset; /* guest counter = host time in ticks - offset */
     const struct cpu_model *model;
+
+    /* The host's clock; clock_mono_ns() but in tests. */
+    uint64_t (*now_ns)(void);
+
+    /* A vCPU's next timer moved: from deadline_ns on (now_ns scale, UINT64_MAX: never) it wants
+     * CPU_REQ_TIMER. Called on the vCPU's thread; NULL when nobody drives timers. */
+    void (*timer_moved)(void *ctx, unsigned vcpu, uint64_t deadline_ns);
+    void *timer_ctx;
 };
 
 /* Allocate a vCPU in reset state. Returns 0 or -ENOMEM. */

@@ -9,6 +9,10 @@
 
 #include "cpu/cpu.h"
 
+/* What gic_signals() says. */
+enum { GIC_SIGNAL_IRQ = 1 /* group 1 */, GIC_SIGNAL_FIQ = 2 /* group 0 */ };
+
+/* wake(ctx, vcpu) is called with the lock held: it may wake a sleeper, nothing more. */
 MUST_CHECK int gic_create(struct soc *soc, void (*wake)(void *ctx, unsigned vcpu), void *ctx,
                           struct gic **ret_gic, struct err *err);
 void gic_destroy(struct gic *gic);
@@ -16,7 +20,7 @@ void gic_destroy(struct gic *gic);
 void gic_set_spi(struct gic *gic, unsigned spi, bool level);
 void gic_set_ppi(struct gic *gic, unsigned vcpu, unsigned intid, bool level);
 
-/* Is an interrupt signalled to this vCPU: bit 0 IRQ (group 1), bit 1 FIQ (group 0). */
+/* Which interrupts are signalled to this vCPU, whatever its PSTATE says. Takes no lock. */
 unsigned gic_signals(struct gic *gic, unsigned vcpu);
 
 /* Register windows; off is from the distributor's base, or from the redistributor region's. Odd

@@ -20,3 +20,6 @@ void sys_execute(struct cpu *c, uint16_t enc, uint64_t val);
 /* Answer requests of other threads (CPU_REQ_IRQ, _FLUSH, _TIMER bits of what); keeps c->signals.
  * Between instructions. */
 void sys_requests(struct cpu *c, uint32_t what);
+
+/* Trap the MRS, MSR or SYS in c->insn to EL1: SCTLR_EL1 or CNTKCTL_EL1 keeps it from EL0. */
+NORETURN void sysreg_trap(struct cpu *c, uint16_t enc, bool read);

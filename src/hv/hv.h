@@ -95,7 +95,8 @@ struct hv_ops {
     void (*vcpu_destroy)(struct hv_vcpu *vcpu);
 
     /* Run until an exit. An engine with HV_CAP_PSCI blocks here while the vCPU is off. Never
-     * fails: what goes wrong is HV_EXIT_ERROR. */
+     * fails: what goes wrong is HV_EXIT_ERROR. *exit, with the answer in it, stays valid until the
+     * next call for this vCPU. */
     void (*run)(struct hv_vcpu *vcpu, struct hv_exit *exit);
 
     /* Make the current or the next run() return HV_EXIT_KICKED soon. Sticky, any thread. */

@@ -1,0 +1,345 @@
+/*
+ * Loads, stores and fetches that the inline path of mmu.h does not find in the TLB: refill, page
+ * crossings, tagged addresses, alignment, devices. Faults are precise: nothing has been written
+ * when one is taken.
+ */
+#include "cpu/mmu.h"
+
+#include "cpu/code.h"
+#include "cpu/devmem.h"
+#include "cpu/exc.h"
+#include "cpu/mmu_walk.h"
+#include "cpu/soc.h"
+
+#define CPACR_FPEN   BITS(21, 20)
+#define DC_ZVA_BYTES 64u
+
+/* Where an address leads: host memory, or a device at gpa when host is NULL. */
+struct place {
+    uint8_t *host;
+    gpa_t gpa;
+    bool aligned_only; /* Device memory: alignment is enforced */
+};
+
+/* Permissions of memory that the host mapped (hv.h) decide between memory and device. */
+static bool range_allows(const struct soc_range *range, enum mmu_access access)
+{
+    static const unsigned need[] = { SOC_READ, SOC_READ | SOC_WRITE, SOC_EXEC };
+
+    return range && (range->prot & need[access]) == need[access];
+}
+
+static bool pan_applies(const struct cpu *c, bool user)
+{
+    return c->pan && !user;
+}
+
+static uint64_t key_for(const struct cpu *c, gva_t va, bool user)
+{
+    unsigned view = user ? TLB_EL0 : c->pan ? TLB_EL1_PAN : TLB_EL1;
+
+    return c->tlb->base[va >> 63] | view;
+}
+
+/* Make the TLB entry of a translation that passed all checks. A write entry means that the page
+ * counts as dirty from now on. */
+static void refill(struct cpu *c, gva_t va, uint64_t key, const struct mmu_page *page,
+                   const struct soc_range *range, bool write)
+{
+    struct tlb_entry *entry = tlb_slot(c->tlb, va);
+    gpa_t gpa = page->gpa & TLB_PAGE_MASK;
+    uint64_t tag = (va & TLB_PAGE_MASK) | key;
+
+    tlb_note(c->tlb, va, page->shift, page->global);
+    if (!write && entry->tag_r == tag)
+        return;
+    entry->tag_r = tag;
+    entry->tag_w = write ? tag : TLB_TAG_NONE;
+    entry->meta = gpa | page->shift;
+    entry->addend = (uintptr_t)(range->host + (gpa - range->gpa)) - (va & TLB_PAGE_MASK);
+    if (write && range->region)
+        gmem_region_mark(range->region, (gpa - range->region->gpa) >> GMEM_PAGE_SHIFT);
+}
+
+/* Translate for data. va is untagged; fault_va is what FAR gets. */
+static struct place locate(struct cpu *c, gva_t va, gva_t fault_va, enum mmu_access access,
+                           bool user)
+{
+    uint64_t key = key_for(c, va, user), tag = (va & TLB_PAGE_MASK) | key;
+    const struct tlb_entry *entry = tlb_slot(c->tlb, va);
+    bool mmu_on = c->sys.sctlr_el1 & SCTLR_M;
+    const struct soc_range *range;
+    struct mmu_page page;
+    struct place place;
+    unsigned fsc;
+
+    if (mmu_on && (access == MMU_WRITE ? entry->tag_w : entry->tag_r) == tag)
+        return (struct place){ .host = (uint8_t *)(uintptr_t)(va + entry->addend),
+                               .gpa = (entry->meta & TLB_PAGE_MASK) | (va & ~TLB_PAGE_MASK) };
+
+    if (!mmu_walk(c, va, access, user, &page, &fsc))
+        exc_data_abort(c, fault_va, fsc, access == MMU_WRITE, false);
+    if (!mmu_walk_allows(&page, access, user, pan_applies(c, user)))
+        exc_data_abort(c, fault_va, FSC_PERMISSION | page.level, access == MMU_WRITE, false);
+    range = soc_find(c->soc, page.gpa);
+    place = (struct place){ .gpa = page.gpa, .aligned_only = mmu_is_device(&page) };
+    if (!range_allows(range, access))
+        return place;
+    place.host = range->host + (page.gpa - range->gpa);
+    if (!place.aligned_only)
+        refill(c, va, key, &page, range, access == MMU_WRITE);
+    else if (access == MMU_WRITE && range->region)
+        gmem_region_mark(range->region, (page.gpa - range->region->gpa) >> GMEM_PAGE_SHIFT);
+    return place;
+}
+
+/* Alignment faults of SCTLR_EL1.A come before translation, those of Device memory after. */
+static void check_align(struct cpu *c, gva_t va, unsigned size, enum mmu_access access,
+                        bool enforced)
+{
+    if (UNLIKELY(enforced && (va & (size - 1))))
+        exc_data_abort(c, va, FSC_ALIGNMENT, access == MMU_WRITE, false);
+}
+
+static uint64_t host_load(const void *host, unsigned size)
+{
+    uint64_t val = 0;
+
+    switch (size) {
+    case 1:
+        return *(const uint8_t *)host;
+    case 2:
+        memcpy(&val, host, 2);
+        return val;
+    case 4:
+        memcpy(&val, host, 4);
+        return val;
+    default:
+        memcpy(&val, host, 8);
+        return val;
+    }
+}
+
+static void host_store(void *host, unsigned size, uint64_t val)
+{
+    switch (size) {
+    case 1:
+        memcpy(host, &val, 1);
+        break;
+    case 2:
+        memcpy(host, &val, 2);
+        break;
+    case 4:
+        memcpy(host, &val, 4);
+        break;
+    default:
+        memcpy(host, &val, 8);
+    }
+}
+
+static bool crosses(gva_t va, unsigned len)
+{
+    return (va & ~TLB_PAGE_MASK) + len > BIT(TLB_PAGE_SHIFT);
+}
+
+/* One access within a page. */
+static uint64_t load_at(struct cpu *c, gva_t va, gva_t tagged, unsigned size, bool user)
+{
+    struct place place = locate(c, va, tagged, MMU_READ, user);
+
+    check_align(c, tagged, size, MMU_READ, place.aligned_only);
+    return place.host ? host_load(place.host, size) : devmem_read(c, place.gpa, size);
+}
+
+static void store_at(struct cpu *c, gva_t va, gva_t tagged, unsigned size, uint64_t val, bool user)
+{
+    struct place place = locate(c, va, tagged, MMU_WRITE, user);
+
+    check_align(c, tagged, size, MMU_WRITE, place.aligned_only);
+    if (place.host)
+        host_store(place.host, size, val);
+    else
+        devmem_write(c, place.gpa, size, val);
+}
+
+/* Both pages of an access that crosses: faults first. The second page's fault reports its first
+ * byte. Such an access is unaligned, which Device memory forbids. */
+static void probe_both(struct cpu *c, gva_t va, gva_t tagged, enum mmu_access access, bool user,
+                       bool unaligned)
+{
+    gva_t second = (va & TLB_PAGE_MASK) + BIT(TLB_PAGE_SHIFT);
+    struct place a = locate(c, va, tagged, access, user);
+    struct place b = locate(c, second, tagged + (second - va), access, user);
+
+    if (unaligned && (a.aligned_only || b.aligned_only))
+        exc_data_abort(c, tagged, FSC_ALIGNMENT, access == MMU_WRITE, false);
+}
+
+uint64_t mmu_load(struct cpu *c, gva_t tagged, unsigned size, bool user)
+{
+    gva_t va = mmu_untag(c, tagged);
+    uint64_t val = 0;
+
+    user |= c->el == 0;
+    check_align(c, tagged, size, MMU_READ, c->sys.sctlr_el1 & SCTLR_A);
+    if (LIKELY(!crosses(va, size)))
+        return load_at(c, va, tagged, size, user);
+    probe_both(c, va, tagged, MMU_READ, user, true);
+    for (unsigned i = 0; i < size; i++)
+        val |= load_at(c, va + i, tagged + i, 1, user) << 8 * i;
+    return val;
+}
+
+void mmu_store(struct cpu *c, gva_t tagged, unsigned size, uint64_t val, bool user)
+{
+    gva_t va = mmu_untag(c, tagged);
+
+    user |= c->el == 0;
+    check_align(c, tagged, size, MMU_WRITE, c->sys.sctlr_el1 & SCTLR_A);
+    if (LIKELY(!crosses(va, size))) {
+        store_at(c, va, tagged, size, val, user);
+        return;
+    }
+    probe_both(c, va, tagged, MMU_WRITE, user, true);
+    for (unsigned i = 0; i < size; i++)
+        store_at(c, va + i, tagged + i, 1, val >> 8 * i, user);
+}
+
+void cpu_probe(struct cpu *c, gva_t tagged, unsigned len, enum mmu_access access)
+{
+    gva_t va = mmu_untag(c, tagged);
+    bool user = c->el == 0;
+
+    if (LIKELY(access == MMU_WRITE ? mmu_hit_write(c, va, len) : mmu_hit_read(c, va, len)))
+        return;
+    if (crosses(va, len))
+        probe_both(c, va, tagged, access, user, false);
+    else
+        (void)locate(c, va, tagged, access, user);
+}
+
+void *cpu_host(struct cpu *c, gva_t tagged, unsigned size, enum mmu_access access, gpa_t *ret_gpa)
+{
+    gva_t va = mmu_untag(c, tagged);
+    struct place place;
+
+    check_align(c, tagged, size, access, true);
+    place = locate(c, va, tagged, access, c->el == 0);
+    if (!place.host)
+        exc_data_abort(c, tagged, FSC_UNSUPPORTED_EXCL, access == MMU_WRITE, false);
+    if (ret_gpa)
+        *ret_gpa = place.gpa;
+    return place.host;
+}
+
+void mmu_zero_block(struct cpu *c, gva_t tagged)
+{
+    gva_t va = align_down(mmu_untag(c, tagged), DC_ZVA_BYTES);
+    void *host = mmu_hit_write(c, va, DC_ZVA_BYTES);
+
+    if (UNLIKELY(!host)) {
+        struct place place = locate(c, va, tagged, MMU_WRITE, c->el == 0);
+
+        /* Device memory cannot be zeroed so (C5.3.5). */
+        if (place.aligned_only || !place.host)
+            exc_data_abort(c, tagged, FSC_ALIGNMENT, true, false);
+        host = place.host;
+    }
+    memset(host, 0, DC_ZVA_BYTES);
+}
+
+/* At EL1 they need a translation, at EL0 also the right to read (D8.4.4); DC IVAC, which drops
+ * data, the right to write. PAN does not matter. */
+gpa_t mmu_cache_op(struct cpu *c, gva_t tagged, enum mmu_access access)
+{
+    gva_t va = mmu_untag(c, tagged);
+    const struct tlb_entry *entry = tlb_slot(c->tlb, va);
+    bool user = c->el == 0;
+    struct mmu_page page;
+    unsigned fsc;
+
+    if (access == MMU_READ && mmu_hit_read(c, va, 1))
+        return (entry->meta & TLB_PAGE_MASK) | (va & ~TLB_PAGE_MASK);
+    if (!mmu_walk(c, va, MMU_READ, user, &page, &fsc))
+        exc_data_abort(c, tagged, fsc, true, true);
+    if (!mmu_walk_allows(&page, access, user, false))
+        exc_data_abort(c, tagged, FSC_PERMISSION | page.level, true, true);
+    return page.gpa;
+}
+
+struct code_page *mmu_fetch_page(struct cpu *c, gva_t tagged)
+{
+    gva_t va = mmu_untag(c, tagged);
+    uint64_t tag = (va & TLB_PAGE_MASK) | c->tlb->base[va >> 63] | (c->el ? TLB_EL1 : TLB_EL0);
+    struct tlb_fetch *entry = tlb_fetch_slot(c->tlb, va);
+    const struct soc_range *range;
+    struct code_page *code;
+    struct mmu_page page;
+    unsigned fsc;
+    gpa_t gpa;
+
+    if (LIKELY(entry->tag == tag))
+        return entry->page;
+
+    if (!mmu_walk(c, va, MMU_EXEC, c->el == 0, &page, &fsc))
+        exc_insn_abort(c, tagged, fsc);
+    if (!mmu_walk_allows(&page, MMU_EXEC, c->el == 0, false))
+        exc_insn_abort(c, tagged, FSC_PERMISSION | page.level);
+    range = soc_find(c->soc, page.gpa);
+    if (!range_allows(range, MMU_EXEC))
+        exc_stop(c,
+                 "instruction fetch at pc %#llx from physical address %#llx, which is not memory",
+                 (unsigned long long)tagged, (unsigned long long)page.gpa);
+    gpa = page.gpa & TLB_PAGE_MASK;
+    code = code_get(c, gpa, (const uint32_t *)(void *)(range->host + (gpa - range->gpa)));
+    if (!code)
+        exc_stop(c, "the host has no memory left for predecoded instructions");
+    /* code_get() may have dropped everything: the tag is made from the contexts of now. */
+    tlb_note(c->tlb, va, page.shift, page.global);
+    entry->tag = (va & TLB_PAGE_MASK) | c->tlb->base[va >> 63] | (c->el ? TLB_EL1 : TLB_EL0);
+    entry->page = code;
+    entry->shift = page.shift;
+    return code;
+}
+
+void mmu_update_view(struct cpu *c)
+{
+    uint64_t fpen = FIELD_GET(CPACR_FPEN, c->sys.cpacr_el1);
+    bool strict = !(c->sys.sctlr_el1 & SCTLR_M) || (c->sys.sctlr_el1 & SCTLR_A);
+
+    c->fp_enabled = c->el == 0 ? fpen == 3 : fpen & 1;
+    tlb_set_view(c->tlb, c->el == 0 ? TLB_EL0 : c->pan ? TLB_EL1_PAN : TLB_EL1, strict);
+}
+
+void mmu_update(struct cpu *c)
+{
+    uint64_t ttbr = (c->sys.tcr_el1 & TCR_A1) ? c->sys.ttbr1_el1 : c->sys.ttbr0_el1;
+    uint16_t asid = (uint16_t)FIELD_GET(TTBR_ASID, ttbr);
+
+    if (!(c->sys.tcr_el1 & TCR_AS))
+        asid &= 0xff;
+    tlb_select(c->tlb, c->sys.sctlr_el1 & SCTLR_M, asid);
+    mmu_update_view(c);
+}
+
+void mmu_flush_all(struct cpu *c)
+{
+    tlb_flush_all(c->tlb);
+    mmu_update(c);
+}
+
+void mmu_flush_asid(struct cpu *c, uint16_t asid)
+{
+    tlb_flush_asid(c->tlb, asid);
+    mmu_update(c);
+}
+
+void mmu_flush_va(struct cpu *c, gva_t va)
+{
+    tlb_flush_va(c->tlb, va);
+}
+
+void mmu_flush_writable(struct cpu *c)
+{
+    tlb_flush_writable(c->tlb);
+}

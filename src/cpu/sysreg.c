@@ -1,0 +1,196 @@
+/*
+ * MRS, MSR (register) and MSR (immediate): who may, who is trapped, and where the value is.
+ *
+ * Most registers are rows of sysreg_table.c. Three families are ranges of encodings: the ID
+ * registers, the debug breakpoints and watchpoints, and the GIC's CPU interface.
+ */
+#include "cpu/sysreg_access.h"
+
+#include "cpu/exc.h"
+#include "cpu/gic.h"
+#include "cpu/idregs.h"
+#include "cpu/insn.h"
+#include "cpu/mmu.h"
+#include "cpu/sysreg_row.h"
+#include "cpu/timer.h"
+
+#define ENC_OP0 BITS(15, 14)
+#define ENC_OP1 BITS(13, 11)
+#define ENC_CRN BITS(10, 7)
+#define ENC_CRM BITS(6, 3)
+#define ENC_OP2 BITS(2, 0)
+
+#define DFR0_BRPS BITS(15, 12)
+#define DFR0_WRPS BITS(23, 20)
+
+#define SCTLR_UMA BIT(9)
+
+/* Fields of MSR (immediate), op1:op2 (C6.2.230). */
+#define PSTATE_SPSEL   0x05
+#define PSTATE_PAN     0x04
+#define PSTATE_DAIFSET 0x1e
+#define PSTATE_DAIFCLR 0x1f
+
+NORETURN static void trap(struct cpu *c, uint16_t enc, unsigned rt, bool read)
+{
+    exc_sync(c, EC_SYSREG,
+             (uint32_t)(FIELD_GET(ENC_OP0, enc) << 20 | FIELD_GET(ENC_OP2, enc) << 17 |
+                        FIELD_GET(ENC_OP1, enc) << 14 | FIELD_GET(ENC_CRN, enc) << 10 | rt << 5 |
+                        FIELD_GET(ENC_CRM, enc) << 1 | read));
+}
+
+void sysreg_trap(struct cpu *c, uint16_t enc, bool read)
+{
+    trap(c, enc, c->insn->raw & 31, read);
+}
+
+const struct sysreg_row *sysreg_find(uint16_t enc)
+{
+    unsigned lo = 0, hi = sysreg_row_count;
+
+    while (lo < hi) {
+        unsigned mid = (lo + hi) / 2;
+
+        if (sysreg_rows[mid].enc < enc)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < sysreg_row_count && sysreg_rows[lo].enc == enc ? &sysreg_rows[lo] : NULL;
+}
+
+static bool is_idreg(uint16_t enc)
+{
+    return enc >= SYSREG(3, 0, 0, 1, 0) && enc <= SYSREG(3, 0, 0, 7, 7);
+}
+
+static bool is_icc(uint16_t enc)
+{
+    return enc == SYSREG(3, 0, 4, 6, 0) ||
+           (enc >= SYSREG(3, 0, 12, 8, 0) && enc <= SYSREG(3, 0, 12, 12, 7));
+}
+
+/* DBGBVR, DBGBCR, DBGWVR, DBGWCR <n>: CRm is n, op2 says which. NULL: there is none. */
+static uint64_t *debug_reg(struct cpu *c, uint16_t enc)
+{
+    unsigned n = (unsigned)FIELD_GET(ENC_CRM, enc), op2 = (unsigned)FIELD_GET(ENC_OP2, enc);
+    uint64_t dfr0 = c->soc->model->dfr0;
+
+    if ((enc & ~(ENC_CRM | ENC_OP2)) != SYSREG(2, 0, 0, 0, 0) || op2 < 4)
+        return NULL;
+    if (n > FIELD_GET(op2 < 6 ? DFR0_BRPS : DFR0_WRPS, dfr0))
+        return NULL;
+    switch (op2) {
+    case 4:
+        return &c->sys.dbgbvr[n];
+    case 5:
+        return &c->sys.dbgbcr[n];
+    case 6:
+        return &c->sys.dbgwvr[n];
+    default:
+        return &c->sys.dbgwcr[n];
+    }
+}
+
+/* UNDEFINED or trapped, if this access is not to be. */
+static void check(struct cpu *c, const struct sysreg_row *row, bool read)
+{
+    unsigned need = c->el ? (read ? SYSREG_R1 : SYSREG_W1) : (read ? SYSREG_R0 : SYSREG_W0);
+
+    if (!(row->access & need))
+        exc_undefined(c);
+    if (c->el == 0 && row->el0 && !row->el0(c))
+        sysreg_trap(c, row->enc, read);
+}
+
+static uint64_t *backing(struct cpu *c, const struct sysreg_row *row)
+{
+    return (uint64_t *)(void *)((char *)c + row->offset);
+}
+
+uint64_t sysreg_read(struct cpu *c, uint16_t enc)
+{
+    const struct sysreg_row *row = sysreg_find(enc);
+    uint64_t *debug, val;
+
+    if (row) {
+        check(c, row, true);
+        return row->read ? row->read(c) : *backing(c, row);
+    }
+    if (c->el == 0)
+        exc_undefined(c);
+    if (is_idreg(enc))
+        return idregs_read(c->soc, (unsigned)FIELD_GET(ENC_CRM, enc),
+                           (unsigned)FIELD_GET(ENC_OP2, enc));
+    if (is_icc(enc) && c->soc->gic && gic_icc_read(c->soc->gic, c->index, enc, &val))
+        return val;
+    debug = debug_reg(c, enc);
+    if (!debug)
+        exc_undefined(c);
+    return *debug;
+}
+
+void sysreg_write(struct cpu *c, uint16_t enc, uint64_t val)
+{
+    const struct sysreg_row *row = sysreg_find(enc);
+    uint64_t *debug;
+
+    if (row) {
+        check(c, row, false);
+        if (row->write)
+            row->write(c, val);
+        else
+            *backing(c, row) = (*backing(c, row) & ~row->mask) | (val & row->mask);
+        return;
+    }
+    if (c->el == 0)
+        exc_undefined(c);
+    if (is_icc(enc) && c->soc->gic && gic_icc_write(c->soc->gic, c->index, enc, val))
+        return;
+    debug = debug_reg(c, enc);
+    if (!debug)
+        exc_undefined(c);
+    *debug = val;
+}
+
+void sysreg_write_imm(struct cpu *c, unsigned op1, unsigned op2, unsigned imm)
+{
+    unsigned field = op1 << 3 | op2;
+    uint64_t pstate;
+
+    switch (field) {
+    case PSTATE_DAIFSET:
+    case PSTATE_DAIFCLR:
+        if (c->el == 0 && !(c->sys.sctlr_el1 & SCTLR_UMA))
+            trap(c, SYSREG(0, op1, 4, imm, op2), 31, false);
+        if (field == PSTATE_DAIFSET)
+            c->daif |= (uint64_t)(imm & 15) << 6;
+        else
+            c->daif &= ~((uint64_t)(imm & 15) << 6);
+        return;
+    case PSTATE_SPSEL:
+    case PSTATE_PAN:
+        if (c->el == 0)
+            exc_undefined(c);
+        if (field == PSTATE_SPSEL) {
+            pstate = exc_pstate_get(c) & ~UINT64_C(1);
+            exc_pstate_set(c, pstate | (imm & 1));
+        } else {
+            c->pan = imm & 1;
+            mmu_update_view(c);
+        }
+        return;
+    default: /* UAO, DIT, SSBS, TCO: not announced */
+        exc_undefined(c);
+    }
+}
+
+void sys_requests(struct cpu *c, uint32_t what)
+{
+    if (what & CPU_REQ_FLUSH)
+        mmu_flush_all(c);
+    if (what & CPU_REQ_TIMER)
+        timer_update(c);
+    if (c->soc->gic)
+        c->signals = (uint8_t)gic_signals(c->soc->gic, c->index);
+}

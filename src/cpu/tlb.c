@@ -1,0 +1,137 @@
+/* TLB bookkeeping: contexts, and the invalidations that TLBI asks for. */
+#include "cpu/tlb.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int tlb_create(struct tlb **ret_tlb, struct err *err)
+{
+    struct tlb *tlb = calloc(1, sizeof(*tlb));
+
+    if (!tlb)
+        return err_set(err, ENOMEM, "TLB: out of memory");
+    tlb->next = 1;
+    *ret_tlb = tlb;
+    return 0;
+}
+
+void tlb_destroy(struct tlb *tlb)
+{
+    free(tlb);
+}
+
+/* Forget every context; the entries made under them cannot be found again. */
+static void drop_contexts(struct tlb *tlb)
+{
+    memset(tlb->context, 0, sizeof(tlb->context));
+    memset(tlb->big, 0, sizeof(tlb->big));
+    tlb->upper = tlb->off = 0;
+    tlb->upper_not_global = false;
+    tlb->huge = false;
+}
+
+static uint16_t new_context(struct tlb *tlb)
+{
+    if (tlb->next == TLB_CONTEXTS) {
+        drop_contexts(tlb);
+        memset(tlb->data, 0, sizeof(tlb->data));
+        memset(tlb->fetch, 0, sizeof(tlb->fetch));
+        tlb->next = 1;
+    }
+    return tlb->next++;
+}
+
+static uint16_t asid_context(struct tlb *tlb, uint16_t asid)
+{
+    unsigned n = asid % TLB_ASIDS;
+
+    if (!tlb->context[n] || tlb->asid[n] != asid) {
+        tlb->context[n] = new_context(tlb);
+        tlb->asid[n] = asid;
+    }
+    return tlb->context[n];
+}
+
+void tlb_select(struct tlb *tlb, bool mmu_on, uint16_t asid)
+{
+    if (tlb->current != asid && tlb->upper_not_global) {
+        tlb->upper = 0;
+        tlb->upper_not_global = false;
+    }
+    tlb->current = asid;
+    if (!mmu_on) {
+        if (!tlb->off)
+            tlb->off = new_context(tlb);
+        tlb->base[0] = tlb->base[1] = (uint64_t)tlb->off << 2;
+        return;
+    }
+    /* Wiping for the last context takes the first along; there is room for both afterwards. */
+    if (!tlb->upper)
+        tlb->upper = new_context(tlb);
+    tlb->base[0] = (uint64_t)asid_context(tlb, asid) << 2;
+    if (!tlb->upper)
+        tlb->upper = new_context(tlb);
+    tlb->base[1] = (uint64_t)tlb->upper << 2;
+}
+
+static unsigned big_bit(gva_t va)
+{
+    return (unsigned)((va >> TLB_BIG_SHIFT ^ va >> (TLB_BIG_SHIFT + 10)) & (TLB_BIG_BITS - 1));
+}
+
+void tlb_note(struct tlb *tlb, gva_t va, unsigned shift, bool global)
+{
+    if (!global && (va & BIT(63)))
+        tlb->upper_not_global = true;
+    if (shift > TLB_BIG_SHIFT)
+        tlb->huge = true;
+    else if (shift > TLB_PAGE_SHIFT)
+        tlb->big[big_bit(va) / 64] |= BIT(big_bit(va) % 64);
+}
+
+void tlb_flush_all(struct tlb *tlb)
+{
+    drop_contexts(tlb);
+    tlb->key[0] = tlb->key[1] = TLB_KEY_NONE;
+}
+
+void tlb_flush_asid(struct tlb *tlb, uint16_t asid)
+{
+    unsigned n = asid % TLB_ASIDS;
+
+    if (tlb->asid[n] == asid)
+        tlb->context[n] = 0;
+    if (tlb->current == asid && tlb->upper_not_global) {
+        tlb->upper = 0;
+        tlb->upper_not_global = false;
+    }
+}
+
+/* Entries of every context go: more than asked for is always allowed (D8.13.5). */
+static void drop(struct tlb_entry *entry, struct tlb_fetch *fetch, gva_t va)
+{
+    if (entry && !((entry->tag_r ^ va) >> (entry->meta & low_mask(TLB_PAGE_SHIFT))))
+        entry->tag_r = entry->tag_w = TLB_TAG_NONE;
+    if (fetch && !((fetch->tag ^ va) >> fetch->shift))
+        fetch->tag = TLB_TAG_NONE;
+}
+
+/* A mapping above 4 KiB has entries wherever it was touched; look at all of them when there may be
+ * one that covers va. */
+void tlb_flush_va(struct tlb *tlb, gva_t va)
+{
+    if (!tlb->huge && !(tlb->big[big_bit(va) / 64] & BIT(big_bit(va) % 64))) {
+        drop(tlb_slot(tlb, va), tlb_fetch_slot(tlb, va), va);
+        return;
+    }
+    for (unsigned i = 0; i < TLB_SIZE; i++)
+        drop(&tlb->data[i], NULL, va);
+    for (unsigned i = 0; i < TLB_FETCH_SIZE; i++)
+        drop(NULL, &tlb->fetch[i], va);
+}
+
+void tlb_flush_writable(struct tlb *tlb)
+{
+    for (unsigned i = 0; i < TLB_SIZE; i++)
+        tlb->data[i].tag_w = TLB_TAG_NONE;
+}
