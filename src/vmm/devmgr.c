@@ -10,7 +10,6 @@
 
 #include "arch/addrmap.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "dev/boot_timer.h"
 #include "dev/rtc.h"
 #include "dev/serial.h"
@@ -117,17 +116,11 @@ static int devmgr_add_rtc(struct devmgr *mgr, struct err *err)
     return rc < 0 ? rc : devmgr_add(mgr, dev, MAP_RTC_BASE, MAP_SPI_RTC, err);
 }
 
-static void devmgr_booted(void *ctx, uint64_t ns)
-{
-    log_info("boot-timer", "Guest-boot-time = %llu ms", (unsigned long long)(ns / 1000000));
-}
-
 static int devmgr_add_boot_timer(struct devmgr *mgr, struct err *err)
 {
     struct boot_timer_config config = {
         .now_ns = clock_mono_ns,
         .start_ns = mgr->machine->config.start_ns,
-        .booted = devmgr_booted,
     };
     struct dev *dev;
     int rc = boot_timer_create(&config, &dev, err);
