@@ -36,6 +36,7 @@ struct blk {
     struct disk *disk;
     char id[BLK_ID_LEN]; /* no NUL when full */
     uint64_t sectors;    /* of the drive; saved, to compare */
+    int told;            /* the last error in the log: a guest may repeat what fails for ever */
 };
 
 /* A part of a chain: segments, and their bytes. */
@@ -135,12 +136,14 @@ static int blk_host_io(struct blk *blk, uint32_t type, uint64_t sector, const st
         break;
     }
     virtio_io_end(&blk->virtio);
-    if (rc < 0)
+    if (rc < 0 && rc != blk->told) {
+        blk->told = rc;
         log_warn("virtio-blk", "%s at sector %llu: %s",
                  type == BLK_T_IN    ? "read"
                  : type == BLK_T_OUT ? "write"
                                      : "flush",
                  (unsigned long long)sector, strerror(-rc));
+    }
     return rc;
 }
 
