@@ -9,6 +9,7 @@ when the archive has newer packages. Beside it stands build/cross-arm64.ini for
 """
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -41,12 +42,19 @@ def _recipe():
 
 
 def make(update=False):
+    BUILD.mkdir(exist_ok=True)
+    with open(BUILD / "sysroot.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make_locked(update)
+        write_cross_file()
+
+
+def _make_locked(update):
     try:
         stamp = json.loads((SYSROOT / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         stamp = {}
     if stamp.get("recipe") == _recipe() and not update:
-        write_cross_file()
         return
     apt = privapt.Apt(BUILD / "apt", progress=say)
     if update:
@@ -65,7 +73,6 @@ def make(update=False):
         temp.rename(SYSROOT)
     finally:
         shutil.rmtree(temp, ignore_errors=True)
-    write_cross_file()
 
 
 def fix(sysroot):
@@ -101,7 +108,6 @@ def main():
     parser.add_argument("--update", action="store_true", help="take the archive's newest packages")
     args = parser.parse_args()
     try:
-        BUILD.mkdir(exist_ok=True)
         make(args.update)
     except (privapt.AptError, OSError) as exc:
         sys.exit(f"sysroot: {exc}")
