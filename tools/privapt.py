@@ -91,7 +91,7 @@ class Apt:
             yield
 
     def _configure(self):
-        for sub in ("state/lists/partial", "cache/archives/partial", "etc/parts"):
+        for sub in ("state/lists/partial", "cache/archives/partial", "debs", "etc/parts"):
             (self.folder / sub).mkdir(parents=True, exist_ok=True)
         (self.folder / "state/status").touch()
         config = [
@@ -160,11 +160,11 @@ class Apt:
         return match.group(1)
 
     def _download(self, package):
-        path = self.folder / "cache/archives" / package.file
+        path = self.folder / "debs" / package.file  # --print-uris skips what is in apt's own cache
         if path.exists() and _digest(path) == package.sha256:
             return path
         self.progress(f"fetching {package.name} {package.version} ({package.size >> 10} KiB)")
-        partial = path.parent / "partial" / package.file
+        partial = path.with_suffix(".partial")
         partial.unlink(missing_ok=True)
         self._run(["/usr/lib/apt/apt-helper", "download-file", package.uri, str(partial),
                    f"SHA256:{package.sha256}"], f"package {package.name}: download failed")
