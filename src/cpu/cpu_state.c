@@ -181,7 +181,7 @@ int cpu_set_state(struct cpu *c, const struct vcpu_state *s, struct err *err)
     mmu_flush_all(c);
     code_invalidate_all(c);
     timer_set_count(c->soc, s->cntvct);
-    timer_update(c);
+    (void)timer_update(c);
     cpu_request(c, CPU_REQ_IRQ);
     return 0;
 }

@@ -103,7 +103,7 @@ static int split(struct soc *soc, gpa_t gpa, uint64_t size, struct soc_range **r
 
 int soc_unmap(struct soc *soc, gpa_t gpa, uint64_t size, struct err *err)
 {
-    struct soc_range *range;
+    struct soc_range *range = NULL;
     int rc = split(soc, gpa, size, &range, err);
 
     if (rc < 0)
@@ -114,7 +114,7 @@ int soc_unmap(struct soc *soc, gpa_t gpa, uint64_t size, struct err *err)
 
 int soc_protect(struct soc *soc, gpa_t gpa, uint64_t size, unsigned prot, struct err *err)
 {
-    struct soc_range *range;
+    struct soc_range *range = NULL;
     int rc = split(soc, gpa, size, &range, err);
 
     if (rc < 0)

@@ -190,7 +190,7 @@ void sys_requests(struct cpu *c, uint32_t what)
     if (what & CPU_REQ_FLUSH)
         mmu_flush_all(c);
     if (what & CPU_REQ_TIMER)
-        timer_update(c);
+        (void)timer_update(c);
     if (c->soc->gic)
         c->signals = (uint8_t)gic_signals(c->soc->gic, c->index);
 }

@@ -67,11 +67,12 @@ uint64_t timer_deadline_ns(const struct cpu *c)
     return deadline_at(c, timer_count(c->soc));
 }
 
-void timer_update(struct cpu *c)
+uint64_t timer_update(struct cpu *c)
 {
     uint64_t count = timer_count(c->soc);
     bool v = expired(count, c->sys.cntv_ctl, c->sys.cntv_cval);
     bool p = expired(count, c->sys.cntp_ctl, c->sys.cntp_cval);
+    uint64_t deadline = deadline_at(c, count);
 
     if (c->soc->gic) {
         gic_set_ppi(c->soc->gic, c->index, MAP_PPI_VTIMER,
@@ -80,5 +81,6 @@ void timer_update(struct cpu *c)
                     p && !(c->sys.cntp_ctl & TIMER_CTL_IMASK));
     }
     if (c->soc->timer_moved)
-        c->soc->timer_moved(c->soc->timer_ctx, c->index, deadline_at(c, count));
+        c->soc->timer_moved(c->soc->timer_ctx, c->index, deadline);
+    return deadline;
 }

@@ -18,8 +18,9 @@ void timer_set_count(struct soc *soc, uint64_t count);
 uint64_t timer_ctl(const struct cpu *c, uint64_t ctl, uint64_t cval);
 
 /* A register changed or time passed: drive the two PPIs, and tell soc->timer_moved when to come
- * again. On the vCPU's thread. */
-void timer_update(struct cpu *c);
+ * again. Returns that time (soc->now_ns() scale; UINT64_MAX: no timer is going to fire), read off
+ * the same instant as the PPIs: no expiry falls between the two. On the vCPU's thread. */
+uint64_t timer_update(struct cpu *c);
 
 /* When the next timer fires on soc->now_ns()'s scale; UINT64_MAX: none is going to. */
 uint64_t timer_deadline_ns(const struct cpu *c);

@@ -142,10 +142,11 @@ static void soft_wfi(struct soft_vcpu *v)
 {
     struct cpu *c = v->cpu;
 
-    c->wake_ns = timer_deadline_ns(c);
+    /* A timer that has expired unseen raises its PPI here, and there is no sleep. */
+    c->wake_ns = timer_update(c);
     soft_timer_moved(c->soc->timer_ctx, c->index, UINT64_MAX); /* we wait for it ourselves */
     soft_sleep(v, c->wake_ns);
-    timer_update(c);
+    (void)timer_update(c);
 }
 
 /* Linux waits for locks with LDXR and WFE, and no plain store wakes it: a short nap. */

@@ -41,7 +41,7 @@ def boot_raw(program, engine, tmp_path, data, *options):
     path = tmp_path / "blob.bin"
     path.write_bytes(data)
     return subprocess.run([str(program), "boot", str(path), "--format", "raw", "--mem", "32M",
-                           "--accel", engine, *options], capture_output=True, text=True,
+                           "--accel", engine, *options], capture_output=True, text=True, errors="replace",
                           stdin=subprocess.DEVNULL, timeout=120)
 
 
