@@ -259,12 +259,12 @@ static bool el0_cntvct(const struct cpu *c)
     static void write_cnt##t##_ctl(struct cpu *c, uint64_t val)                      \
     {                                                                                \
         c->sys.cnt##t##_ctl = val & (TIMER_CTL_ENABLE | TIMER_CTL_IMASK);            \
-        (void)timer_update(c);                                                             \
+        (void)timer_update(c);                                                       \
     }                                                                                \
     static void write_cnt##t##_cval(struct cpu *c, uint64_t val)                     \
     {                                                                                \
         c->sys.cnt##t##_cval = val;                                                  \
-        (void)timer_update(c);                                                             \
+        (void)timer_update(c);                                                       \
     }                                                                                \
     static uint64_t read_cnt##t##_tval(struct cpu *c)                                \
     {                                                                                \
@@ -273,7 +273,7 @@ static bool el0_cntvct(const struct cpu *c)
     static void write_cnt##t##_tval(struct cpu *c, uint64_t val)                     \
     {                                                                                \
         c->sys.cnt##t##_cval = timer_count(c->soc) + (uint64_t)sign_extend(val, 32); \
-        (void)timer_update(c);                                                             \
+        (void)timer_update(c);                                                       \
     }                                                                                \
     static bool el0_cnt##t(const struct cpu *c)                                      \
     {                                                                                \
