@@ -11,9 +11,9 @@ import subprocess
 import sys
 import time
 
-PROMPT = re.compile(rb"# (\x1b\[6n)?$")  # busybox may ask the terminal where its cursor is
+PROMPT = re.compile(rb"~ # (\x1b\[6n)?$")  # busybox may ask the terminal where its cursor is
 COMMANDS = ["uname -a; nproc; head -1 /proc/meminfo; ls /"]
-LIMIT_S = 600  # without any output: the guest hangs
+LIMIT_S = 600  # for all of it: the guest hangs
 
 
 class Failure(Exception):
@@ -24,12 +24,14 @@ class Console:
     def __init__(self, args):
         self.child = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.line = b""  # the last, unfinished line
+        self.deadline = time.monotonic() + LIMIT_S
 
     def read(self):
         """Show what the guest says next; False at its end."""
         out = self.child.stdout.fileno()
-        if not select.select([out], [], [], LIMIT_S)[0]:
-            raise Failure(f"the guest was silent for {LIMIT_S} s")
+        left = self.deadline - time.monotonic()
+        if left <= 0 or not select.select([out], [], [], left)[0]:
+            raise Failure(f"the guest was not through in {LIMIT_S} s")
         data = os.read(out, 65536)
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -57,7 +59,7 @@ def demo(args):
         console.type("poweroff -f")
         while console.read():
             pass
-        return console.child.wait(LIMIT_S)
+        return console.child.wait(60)
     finally:
         if console.child.poll() is None:
             console.child.kill()

@@ -1,6 +1,6 @@
 /* Formats of loads and stores of vector registers (a64_vmem.decode): rd is the (first) register
  * moved, ra the second one of a pair, rn the base (31 is SP), rm an index. */
-#include "a64_table.h"
+#include "cpu/a64_table.h"
 #include "cpu/format.h"
 #include "cpu/vmem.h"
 

@@ -25,7 +25,7 @@ BINARY_FOLDERS = ("tests/golden/", "tests/fuzz/corpus/")
 # first letter in brackets keeps this file from finding itself.
 FOREIGN = re.compile(r"[p]ypi\.org|[p]ythonhosted\.org|[r]egistry\.npmjs|[c]rates\.io|[r]ubygems\.org|"
                      r"[p]roxy\.golang\.org|[g]hcr\.io|[d]ocker\.io|[q]uay\.io|[d]eb\.debian\.org|"
-                     r"[s]napshot\.debian\.org|(?<![\w.$/{}])/(?:[w]ork|[h]ome|[r]oot|[t]mp/wt)/")
+                     r"[s]napshot\.debian\.org|(?<![\w.$/{}])/(?:[w]ork|[h]ome|[t]mp/wt)/")
 
 SUBJECT = re.compile(r"^[a-z][a-z0-9_/, -]*: \S.*[^.\s]$")
 SUBJECT_MAX = 72

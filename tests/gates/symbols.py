@@ -14,23 +14,26 @@ import tree
 
 # file: second prefixes that it may export, because ...
 EXTRA_PREFIXES = {
+    "a64_table.c": ("a64",),         # generated: the tables behind a64.h
     "evloop.c": ("ev",),             # ev_fd, ev_timer, ev_task: what is registered with the loop
-    "interp.c": ("cpu",),            # cpu_run: the interpreter is what runs a CPU
     "mem_reg.c": ("memop",),         # memop.h's one function that is no inline
+    "sysreg_table.c": ("sysreg",),   # the rows behind sysreg_row.h
     "thread.c": ("lock", "cond"),    # threads come with what they wait on
     "vcpu_state.c": ("gic_state",),  # the interrupt controller is saved beside the vCPUs
-    "a64_table.c": ("a64",),         # generated: the tables behind a64.h
 }
 
-# room: prefixes that any of its files may export, because ...
+# room: prefixes that any of its files may export, because one object is spread over them
 ROOM_PREFIXES = {
-    "cpu": ("op", "fmt"),  # instruction handlers and operand formats, named by the decode table
+    "cpu": ("cpu", "sys", "op", "fmt"),  # sys: system registers; op, fmt: the decode table's names
+    "vmm": ("machine",),
 }
 
 # file: (writable data at file scope, why it may be)
 WRITABLE = {
     "log.c": (r".*", "where log lines go is the one thing that is process-wide"),
     "evloop.c": (r"evloop_once", "libevent's lock table is process-wide: set up once"),
+    "link.c": (r"link_wake_fd", "a signal handler has no argument"),
+    "monitor.c": (r"monitor_signal_fd", "a signal handler has no argument"),
 }
 
 # Sections a program can write to; .data.rel.ro is sealed after relocation.

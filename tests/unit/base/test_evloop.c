@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,7 +16,8 @@
 struct fixture {
     struct evloop *loop;
     struct thread thread;
-    unsigned count, other;
+    unsigned count, other, overlaps;
+    bool inside;
     pthread_t ran_on;
     char order[16];
     struct ev_task *task, *task2;
@@ -143,11 +145,16 @@ struct caller {
 #define CALLERS 4
 #define CALLS   500
 
-static void plain_count(void *ctx)
+static void count_alone(void *ctx)
 {
     struct fixture *f = ctx;
 
-    f->count++; /* no lock: only right when calls never overlap */
+    /* No lock: only right when calls never overlap. */
+    f->overlaps += f->inside;
+    f->inside = true;
+    sched_yield();
+    f->count++;
+    f->inside = false;
 }
 
 static void call_often(void *arg)
@@ -155,7 +162,7 @@ static void call_often(void *arg)
     struct caller *caller = arg;
 
     for (int i = 0; i < CALLS; i++)
-        evloop_call(caller->f->loop, plain_count, caller->f);
+        evloop_call(caller->f->loop, count_alone, caller->f);
 }
 
 static void test_calls_are_one_at_a_time_while_the_loop_comes_and_goes(void **state)
@@ -174,21 +181,26 @@ static void test_calls_are_one_at_a_time_while_the_loop_comes_and_goes(void **st
     for (int i = 0; i < CALLERS; i++)
         thread_join(&callers[i].thread);
     assert_int_equal(f->count, CALLERS * CALLS);
+    assert_int_equal(f->overlaps, 0);
 }
 
 static void test_a_call_runs_on_the_loops_thread(void **state)
 {
     struct fixture *f = *state;
 
-    f->task = ev_task_add(f->loop, count, f);
-    ev_task_wake(f->task);
+    unsigned calls = 0;
+
     start(f);
     do { /* until the loop has begun, a call runs here */
         evloop_call(f->loop, count, f);
+        assert_int_equal(f->count, ++calls); /* it is done when it returns */
     } while (pthread_equal(f->ran_on, pthread_self()));
     assert_true(pthread_equal(f->ran_on, f->thread.id));
+    for (int i = 0; i < 1000; i++) {
+        evloop_call(f->loop, count, f);
+        assert_int_equal(f->count, ++calls);
+    }
     stop(f);
-    ev_task_del(f->task);
 }
 
 static void test_wakes_before_the_run_count_once(void **state)

@@ -162,6 +162,8 @@ static void test_wrong_inputs_have_their_sentence(void **state)
         { { "--verbose", "--verbose" }, "--verbose: given more than once" },
         { { "--count", "18446744073709551616" },
           "--count 18446744073709551616: out of range; give 0 to 18446744073709551615" },
+        { { "--count", "40000000000000000000" }, /* wraps in 64 bits */
+          "--count 40000000000000000000: out of range; give 0 to 18446744073709551615" },
         { { "--accel", "vmx" }, "--accel vmx: give auto, hvf, kvm or soft" },
         { { "--accel", "sof" }, "--accel sof: give auto, hvf, kvm or soft" },
         { { "--accel", "kvm|soft" }, "--accel kvm|soft: give auto, hvf, kvm or soft" },
