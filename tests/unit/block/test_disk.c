@@ -11,6 +11,47 @@
 
 #include "block/disk.h"
 
+/*
+ * A host that is slow on purpose, in place of the C library's: at most `dribble` bytes a call, and
+ * an interrupted call before each. 0 moves the first segment whole.
+ */
+static size_t dribble;
+static bool interrupted;
+
+static size_t part_of(const struct iovec *iov)
+{
+    return dribble && dribble < iov->iov_len ? dribble : iov->iov_len;
+}
+
+static bool interrupt(void)
+{
+    interrupted = dribble && !interrupted;
+    errno = EINTR;
+    return interrupted;
+}
+
+/* An empty segment ends nothing: the C library would go on to the next. */
+static const struct iovec *first_of(const struct iovec *iov, int count)
+{
+    while (count > 1 && !iov->iov_len) {
+        iov++;
+        count--;
+    }
+    return iov;
+}
+
+ssize_t preadv(int fd, const struct iovec *iov, int count, off_t off)
+{
+    iov = first_of(iov, count);
+    return interrupt() ? -1 : pread(fd, iov->iov_base, part_of(iov), off);
+}
+
+ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t off)
+{
+    iov = first_of(iov, count);
+    return interrupt() ? -1 : pwrite(fd, iov->iov_base, part_of(iov), off);
+}
+
 struct image {
     char path[64];
     int fd;
@@ -105,7 +146,7 @@ static void test_one_writer_or_many_readers(void **state)
     image_drop(&image);
 }
 
-static void test_reads_and_writes_vectors(void **state)
+static void move_vectors(void)
 {
     char a[100], b[412], c[1024], back[1536], want[1536];
     struct iovec out[] = { { a, sizeof(a) }, { NULL, 0 }, { b, sizeof(b) }, { c, sizeof(c) } };
@@ -132,6 +173,17 @@ static void test_reads_and_writes_vectors(void **state)
     assert_int_equal(disk_readv(disk, NULL, 0, 8192), 0);
     disk_close(disk);
     image_drop(&image);
+}
+
+static void test_short_and_interrupted_calls(void **state)
+{
+    static const size_t parts[] = { 0, 1, 99, 100, 101, 511, 513 };
+
+    for (unsigned i = 0; i < ARRAY_LEN(parts); i++) {
+        dribble = parts[i];
+        move_vectors();
+    }
+    dribble = 0;
 }
 
 static void test_bounds(void **state)
@@ -207,7 +259,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_one_writer_or_many_readers),
-        cmocka_unit_test(test_reads_and_writes_vectors),
+        cmocka_unit_test(test_short_and_interrupted_calls),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_an_image_that_shrinks),

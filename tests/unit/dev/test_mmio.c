@@ -286,6 +286,25 @@ static void test_requests_and_interrupts(void **state)
     vd_fini(&vd);
 }
 
+/* After its work a device asks to be notified of the next request. */
+static void test_notifications_are_on_again(void **state)
+{
+    struct vd vd;
+
+    rig_init(&vd);
+    vd_start(&vd, 0, 8, 1);
+    vd_desc(&vd, 0, 0, VD_DATA, 1, VD_WRITE, 0);
+    vd_offer(&vd, 0, 0);
+    vd_kick(&vd, 0);
+    assert_int_equal(vd_load16(&vd, vd_used_gpa(0)), 0);
+    vd_start(&vd, VIRTIO_F_EVENT_IDX, 8, 1);
+    vd_desc(&vd, 0, 0, VD_DATA, 1, VD_WRITE, 0);
+    vd_offer(&vd, 0, 0);
+    vd_kick(&vd, 0);
+    assert_int_equal(vd_load16(&vd, vd_used_gpa(0) + 4 + 8 * 8), 1);
+    vd_fini(&vd);
+}
+
 static void test_stray_notifications(void **state)
 {
     struct vd vd;
@@ -551,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_queue_set_up),
         cmocka_unit_test(test_a_bad_queue_needs_a_reset),
         cmocka_unit_test(test_requests_and_interrupts),
+        cmocka_unit_test(test_notifications_are_on_again),
         cmocka_unit_test(test_stray_notifications),
         cmocka_unit_test(test_queue_restart),
         cmocka_unit_test(test_configuration),
