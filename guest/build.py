@@ -109,7 +109,10 @@ def make(recipe, versions, debs, temp, say):
         privapt.unpack(deb, tree)
     kernel = Kernel(tree)
     say(f"kernel {kernel.version}")
-    outputs = {"Image": kernel.image(), "initramfs": initramfs(recipe, tree, kernel)}
+    try:
+        outputs = {"Image": kernel.image(), "initramfs": initramfs(recipe, tree, kernel)}
+    except ValueError as exc:  # a path twice, bits that are not octal
+        raise BuildError(f"recipe {recipe.name}: {exc}") from None
     say(f"initramfs of {len(outputs['initramfs']) >> 10} KiB")
     if len(outputs["initramfs"]) > recipe.limit_mib << 20:
         raise BuildError(f"recipe {recipe.name}: the initramfs has {len(outputs['initramfs'])} "
@@ -129,6 +132,8 @@ def initramfs(recipe, tree, kernel):
     archive = cpio.Archive(kernel.mtime())
     for path, bits in recipe.folders.items():
         archive.directory(path, int(bits, 8))
+    for path, bits in recipe.fifos.items():
+        archive.fifo(path, int(bits, 8))
     # The kernel opens it for the first process, before anything is mounted.
     archive.device("dev/console", 0o600, 5, 1)
     for path, source in recipe.files.items():
@@ -139,10 +144,10 @@ def initramfs(recipe, tree, kernel):
         archive.file(path, source.read_bytes(), mode(source))
     for path, target in recipe.links.items():
         archive.link(path, target)
-    for program, source in recipe.applets.items():
-        for applet in applets(recipe, program, read(recipe, tree, source)):
-            if f"bin/{applet}" not in archive.entries:
-                archive.link(f"bin/{applet}", program)
+    folder, _, program = recipe.applets.rpartition("/")
+    for applet in applets(recipe, archive.entries.get(recipe.applets)):
+        if applet != program:
+            archive.link(f"{folder}/{applet}", program)
     return archive.bytes()
 
 
@@ -154,13 +159,14 @@ def read(recipe, tree, source):
                          f"{', '.join(recipe.packages)}") from None
 
 
-def applets(recipe, program, data):
+def applets(recipe, entry):
     """What a busybox can do. It cannot be asked, being a program of another architecture; its
     table of names is a run of strings in alphabetical order, which "[" and "[[" begin."""
+    data = entry[1] if entry else b""
     start = data.find(b"\0[\0[[\0") + 1
-    found = [n.decode("ascii", "replace") for n in data[start:data.find(b"\0\0", start)].split(b"\0")]
+    found = data[start:data.find(b"\0\0", start)].decode("ascii", "replace").split("\0")
     if not start or "sh" not in found or found != sorted(found):
-        raise BuildError(f"recipe {recipe.name}: {program}: no table of applets in it")
+        raise BuildError(f"recipe {recipe.name}: applets: {recipe.applets} is not a busybox")
     return found
 
 

@@ -26,6 +26,9 @@ class Archive:
     def link(self, path, target):
         self._add(path, stat.S_IFLNK | 0o777, target.encode())
 
+    def fifo(self, path, mode):
+        self._add(path, stat.S_IFIFO | mode, b"")
+
     def device(self, path, mode, major, minor):
         """A character device; mode holds the permission bits alone."""
         self._add(path, stat.S_IFCHR | mode, b"", (major, minor))

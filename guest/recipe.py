@@ -10,8 +10,10 @@ RECIPES = pathlib.Path(__file__).resolve().parent / "recipes"
 # Every key of a recipe.toml, all required. docs/guest.md explains them.
 KEYS = {
     "about": str, "kernel": str, "packages": list, "modules": list, "limit_mib": int,
-    "files": dict, "applets": dict, "links": dict, "folders": dict,
+    "applets": str, "files": dict, "links": dict, "fifos": dict, "folders": dict,
 }
+
+KINDS = {str: "a string", int: "a number", list: "a list of strings", dict: "a table of strings"}
 
 
 class RecipeError(Exception):
@@ -36,9 +38,9 @@ class Recipe:
             raise RecipeError(f"recipe {name}: recipe.toml: unknown key {key!r}; known are "
                               f"{', '.join(KEYS)}")
         for key, kind in KEYS.items():
-            if not isinstance(table.get(key), kind):
-                raise RecipeError(f"recipe {name}: recipe.toml: {key!r} must be there, as a "
-                                  f"{kind.__name__}")
+            if not fits(table.get(key), kind):
+                raise RecipeError(f"recipe {name}: recipe.toml: {key!r} must be there, as "
+                                  f"{KINDS[kind]}")
             setattr(self, key, table[key])
 
     def own_files(self):
@@ -57,6 +59,12 @@ class Recipe:
             data = path.read_bytes()
             out.update(f"{name}\0{mode(path):o}\0{len(data)}\0".encode() + data)
         return out.hexdigest()
+
+
+def fits(value, kind):
+    items = value.values() if kind is dict and isinstance(value, dict) else value
+    return isinstance(value, kind) and (kind in (str, int)
+                                        or all(isinstance(item, str) for item in items))
 
 
 def mode(path):
