@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The lab: an arm64 machine with a working /dev/kvm on any host, emulated by QEMU.
 
-    tools/lab.py shell              a root shell inside; the lab ends with it
+    tools/lab.py [shell]            a root shell inside; the lab ends with it
     tools/lab.py run [-t] CMD...    one command inside, with this program's standard input and
                                     output (-t: on a terminal of its own); exits with its status
-    tools/lab.py put FILE [PATH]    copy a file in (PATH: /root/NAME); programs bring their
+    tools/lab.py put FILE [PATH]    copy a file in (PATH: /lab/NAME); programs bring their
                                     shared libraries from the sysroot
     tools/lab.py get PATH [FILE]    copy a file out
     tools/lab.py start, stop        a lab that stays; without one, each command has its own
@@ -235,7 +235,7 @@ class Lab:
     def put(self, source, path=None):
         """Copy a file in, with its mode, unless that very content is there already."""
         source = pathlib.Path(source)
-        path = path or f"/root/{source.name}"
+        path = path or f"/lab/{source.name}"
         data = source.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
         if self.there.get(path) != digest:
@@ -311,6 +311,8 @@ def command(args):
         return 0
     if args.verb in ("put", "get") and not kept_folder():
         raise LabError("no lab is running that could keep the file: tools/lab.py start")
+    if (args.verb == "shell" or getattr(args, "terminal", False)) and not os.isatty(0):
+        raise LabError("standard input is no terminal; run a command: tools/lab.py run CMD...")
     with kept_or_new() as lab:
         if args.verb == "put":
             put = lab.put_program if is_elf(args.file) else lab.put
@@ -342,7 +344,7 @@ def main():
     get.add_argument("file", nargs="?")
     verbs.add_parser("start", help="start a lab that stays")
     verbs.add_parser("stop", help="end it")
-    args = parser.parse_args()
+    args = parser.parse_args(sys.argv[1:] or ["shell"])
     if args.verb == "run" and args.command[:1] == ["--"]:
         args.command.pop(0)
     if args.verb == "run" and not args.command:

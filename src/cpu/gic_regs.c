@@ -296,53 +296,52 @@ static uint64_t finish(const struct access *a, const char *frame, uint64_t off, 
     return 0;
 }
 
-static uint64_t dist(struct gic *gic, struct access a)
+static uint64_t dist(struct access a)
 {
     uint64_t off = a.off;
     bool ok;
 
-    lock_take(&gic->lock);
+    lock_take(&a.gic->lock);
     ok = dist_access(&a);
     if (ok && a.write)
-        gic_update_all(gic);
-    lock_drop(&gic->lock);
+        gic_update_all(a.gic);
+    lock_drop(&a.gic->lock);
     return finish(&a, "GICD", off, ok);
 }
 
-static uint64_t redist(struct gic *gic, struct access a)
+static uint64_t redist(struct access a)
 {
     uint64_t off = a.off, vcpu = off / MAP_GICR_STRIDE;
     bool ok = false;
 
-    if (vcpu < gic->vcpus) {
+    if (vcpu < a.gic->vcpus) {
         a.off %= MAP_GICR_STRIDE;
-        lock_take(&gic->lock);
+        lock_take(&a.gic->lock);
         ok = redist_access(&a, (unsigned)vcpu);
         if (ok && a.write)
-            gic_update(gic, (unsigned)vcpu);
-        lock_drop(&gic->lock);
+            gic_update(a.gic, (unsigned)vcpu);
+        lock_drop(&a.gic->lock);
     }
     return finish(&a, "GICR", off, ok);
 }
 
 uint64_t gic_dist_read(struct gic *gic, uint64_t off, unsigned size)
 {
-    return dist(gic, (struct access){ .gic = gic, .off = off, .size = size });
+    return dist((struct access){ .gic = gic, .off = off, .size = size });
 }
 
 void gic_dist_write(struct gic *gic, uint64_t off, unsigned size, uint64_t val)
 {
-    (void)dist(gic,
-               (struct access){ .gic = gic, .off = off, .size = size, .write = true, .val = val });
+    (void)dist((struct access){ .gic = gic, .off = off, .size = size, .write = true, .val = val });
 }
 
 uint64_t gic_redist_read(struct gic *gic, uint64_t off, unsigned size)
 {
-    return redist(gic, (struct access){ .gic = gic, .off = off, .size = size });
+    return redist((struct access){ .gic = gic, .off = off, .size = size });
 }
 
 void gic_redist_write(struct gic *gic, uint64_t off, unsigned size, uint64_t val)
 {
     (void)redist(
-        gic, (struct access){ .gic = gic, .off = off, .size = size, .write = true, .val = val });
+        (struct access){ .gic = gic, .off = off, .size = size, .write = true, .val = val });
 }
