@@ -43,8 +43,6 @@ BAD = [
      "src/mem/gmem.c:3: strcpy() is banned"),
     (style, {"src/cli/gmem.c": "\n"}, "unique in the tree: src/cli/gmem.c, src/mem/gmem.c"),
     (style, {"src/cli/bits.h": "\n"}, "unique in the tree: src/base/bits.h, src/cli/bits.h"),
-    (style, {"a.py": "URL = 'https://" + "p" + "ypi.org/simple'\n"}, "names a registry"),
-    (style, {"a.sh": "cd " + "/" + "home/me\n"}, "a folder of one machine"),
 ]
 
 GOOD_SUBJECTS = ["base: files and flags", "dev, vmm: one lock less", "tests/e2e: a 100 KB paste"]
@@ -108,6 +106,11 @@ def failures():
     for subject in BAD_SUBJECTS:
         if not list(style.check_subjects([subject])):
             yield f"style: takes the commit subject '{subject}'"
+    if not any("of one machine" in f for f in
+               style.check_text("a.md", "see host.example/x\n", {"host.example"})):
+        yield "style: takes a package host"
+    if style.foreign_words("/some/where", {"host.example"}) != ["/some/where/", "host.example"]:
+        yield "style: does not know this checkout's folder"
     for source, line, words in SYMBOLS:
         found = run_symbols(source, line)
         if words not in "".join(found) or bool(words) != bool(found):

@@ -21,11 +21,10 @@ INVISIBLE = re.compile("[\u00a0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\
 # Binary files have their folders: saved states and inputs that once broke something.
 BINARY_FOLDERS = ("tests/golden/", "tests/fuzz/corpus/")
 
-# Where packages come from is the user's choice, and nobody else has this machine's folders. The
-# first letter in brackets keeps this file from finding itself.
-FOREIGN = re.compile(r"[p]ypi\.org|[p]ythonhosted\.org|[r]egistry\.npmjs|[c]rates\.io|[r]ubygems\.org|"
-                     r"[p]roxy\.golang\.org|[g]hcr\.io|[d]ocker\.io|[q]uay\.io|[d]eb\.debian\.org|"
-                     r"[s]napshot\.debian\.org|(?<![\w.$/{}])/(?:[w]ork|[h]ome|[t]mp/wt)/")
+# Where this machine's packages come from. The tree names none of these hosts: that is the user's
+# choice, and this list is read from the machine, not kept here.
+SOURCES = ("/etc/apt/sources.list", "/etc/apt/sources.list.d", "/etc/pip.conf")
+HOST = re.compile(r"https?://([\w.-]+)")
 
 SUBJECT = re.compile(r"^[a-z][a-z0-9_/, -]*: \S.*[^.\s]$")
 SUBJECT_MAX = 72
@@ -35,7 +34,18 @@ SUBJECTS_SEEN = 50  # of the latest commits: a slip is seen, but does not hold u
 EXCUSED = {"vmm: machine life cycle, boot, PSCI, console; monitor, library and program"}
 
 
-def check_text(name, text):
+def package_hosts(places=SOURCES):
+    files = [f for place in map(pathlib.Path, places)
+             for f in ([place] if place.is_file() else sorted(place.glob("*")))]
+    return {host for f in files for host in HOST.findall(f.read_text(errors="replace"))}
+
+
+def foreign_words(root, hosts):
+    """What belongs to one machine: its package hosts, and the folder of this checkout."""
+    return sorted(hosts | ({f"{root}/"} if len(str(root)) > 1 else set()))
+
+
+def check_text(name, text, foreign=()):
     if not text:
         return
     if not text.endswith("\n") or text.endswith("\n\n"):
@@ -46,9 +56,9 @@ def check_text(name, text):
         found = INVISIBLE.search(line)
         if found:
             yield f"{name}:{number}: invisible character U+{ord(found.group(0)):04X}"
-        found = FOREIGN.search(line)
-        if found:
-            yield f"{name}:{number}: names a registry or a folder of one machine: {found.group(0)}"
+        for word in foreign:
+            if word in line:
+                yield f"{name}:{number}: names a package host or a folder of one machine: {word}"
 
 
 def check_calls(name, text):
@@ -95,13 +105,14 @@ def check_layout(files, names):
 def check(files):
     code = files.match("*.[ch]")
     findings = list(check_layout(files, code))
+    foreign = foreign_words(files.root, package_hosts())
     for name in files.names:
         text = files.text(name)
         if text is None:
             if not name.startswith(BINARY_FOLDERS):
                 findings.append(f"{name}: a binary file outside {' and '.join(BINARY_FOLDERS)}")
             continue
-        findings += check_text(name, text)
+        findings += check_text(name, text, foreign)
         if name in code:
             findings += check_calls(name, text)
     findings += check_unique(files.match("*.c"))
