@@ -45,7 +45,7 @@ static const struct opt boot_opts[] = {
       .where = O(append),
       .def = "",
       .arg = "STR",
-      .help = "added to the kernel command line, after console=ttyS0" },
+      .help = "added to the kernel command line, after console=ttyS0,115200n8r" },
     { .name = "initramfs",
       .type = OPT_STR,
       .where = O(initramfs),

@@ -16,6 +16,10 @@
 
 enum { GIC_PPI = 1, IRQ_LEVEL_HIGH = 4 };
 
+/* "r": the guest's tty uses RTS, so that what is pasted faster than a program reads it waits in the
+ * host instead of being dropped by the guest's line discipline. */
+#define CONSOLE "console=ttyS0,115200n8r"
+
 /* What an engine cannot hide from the guest, the guest is asked not to use. */
 #define NO_EXTENSIONS "arm64.nopauth arm64.nobti arm64.nosve arm64.nosme arm64.nomte"
 
@@ -28,7 +32,7 @@ static int dtb_chosen(struct machine *machine, struct dtb *dtb, struct err *err)
     uint8_t seed[64];
     int len;
 
-    len = snprintf(line, sizeof(line), "console=ttyS0%s%s%s", hide ? " " NO_EXTENSIONS : "",
+    len = snprintf(line, sizeof(line), CONSOLE "%s%s%s", hide ? " " NO_EXTENSIONS : "",
                    *config->append ? " " : "", config->append);
     if (len < 0 || (size_t)len >= sizeof(line))
         return err_set(err, E2BIG, "--append: the command line is longer than %d bytes",

@@ -68,8 +68,9 @@ def test_read_only_disk_is_left_alone(start, ext4):
 
 def test_paste_of_100_kb_arrives_whole(start):
     m = start().shell()
-    text = "".join(f"{i:07d} the quick brown fox jumps over the lazy dog\n" for i in range(1900))
+    text = "".join(f"{i:07d} the quick brown fox jumps over the lazy dog\n" for i in range(2000))
     text = text[: 100 * 1024]
+    assert len(text) == 102400
     m.send("stty raw -echo; echo re''ady; head -c 102400 | md5sum; stty sane; echo do''ne\r")
     m.expect("ready")
     m.send(text)
