@@ -87,7 +87,7 @@ SIMD(FCVTL_v)
     const union vreg n = V(rn);
     struct fp_status fp = simd_fp_begin(c);
     enum fp_size size = (enum fp_size)simd_size(i), to = (enum fp_size)(size + 1);
-    unsigned count = simd_bytes(i) >> to, first = simd_hi(i) ? count : 0;
+    unsigned count = simd_bytes(i) >> size, first = simd_hi(i) ? count : 0;
     union vreg r = { 0 };
 
     for (unsigned e = 0; e < count; e++)
