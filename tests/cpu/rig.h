@@ -1,0 +1,38 @@
+/*
+ * A software CPU with a little RAM and an MMU that is on, for tests that run single instructions.
+ *
+ *   RIG_USER    1 MiB, read, write and execute at EL0
+ *   RIG_SYSTEM  1 MiB for EL1: vectors that end every exception with HVC, translation tables
+ *
+ * Both are mapped where they lie in guest-physical memory. Asserts on failure: tests only.
+ */
+#pragma once
+
+#include "cpu/cpu.h"
+#include "cpu/gic.h"
+
+#define RIG_USER   UINT64_C(0x40000000)
+#define RIG_SYSTEM UINT64_C(0x40200000)
+#define RIG_BYTES  (1 * MIB)
+
+struct rig {
+    struct gmem *mem;
+    struct soc soc;
+    struct cpu *c;
+};
+
+void rig_init(struct rig *rig);
+void rig_fini(struct rig *rig);
+
+/* The host address of user memory. */
+void *rig_ptr(struct rig *rig, gva_t va);
+
+/* Put an instruction at va, which the CPU may have executed before. */
+void rig_poke(struct rig *rig, gva_t va, uint32_t word);
+
+/* Make the CPU ready to run at EL0 from pc; general registers are the caller's. */
+void rig_enter(struct rig *rig, gva_t pc, uint64_t nzcv);
+
+/* Run at EL0 until an exception to EL1: ESR_EL1, ELR_EL1, SPSR_EL1 and FAR_EL1 tell which. Any
+ * other reason to stop is returned (CPU_STOP_HVC is the exception). */
+enum cpu_stop rig_run(struct rig *rig);
