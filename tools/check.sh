@@ -4,8 +4,5 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-if [ -x tools/deps.sh ]; then
-    tools/deps.sh build
-    tools/deps.sh test
-fi
+tools/deps.sh build test
 exec python3 tools/check.py "$@"
