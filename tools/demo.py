@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-PROMPT = re.compile(rb"~ # (\x1b\[6n)?$")  # busybox may ask the terminal where its cursor is
+PROMPT = re.compile(rb"root@ignition:\S*# (\x1b\[6n)?$")  # busybox asks where the cursor is
 COMMANDS = ["uname -a; nproc; head -1 /proc/meminfo; ls /"]
 LIMIT_S = 600  # for all of it: the guest hangs
 
