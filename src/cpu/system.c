@@ -93,8 +93,12 @@ HANDLER(WFE)
 
 HANDLER(SEV)
 {
-    for (unsigned n = 0; n < c->soc->vcpus; n++)
-        atomic_store_explicit(&c->soc->cpus[n]->event, true, memory_order_release);
+    for (unsigned n = 0; n < c->soc->vcpus; n++) {
+        struct cpu *other = c->soc->cpus[n];
+
+        if (other) /* not every vCPU exists yet */
+            atomic_store_explicit(&other->event, true, memory_order_release);
+    }
     return i + 1;
 }
 

@@ -5,7 +5,7 @@
 
 #include "cpu/code.h"
 #include "cpu/exc.h"
-#include "cpu/mmu.h"
+#include "cpu/soc.h"
 
 #define HVC_0 0xd4000002u
 
@@ -55,19 +55,20 @@ void rig_init(struct rig *rig)
     struct vcpu_state state;
     int rc;
 
-    *rig = (struct rig){ .soc = { .vcpus = 1, .counter_hz = 24000000 } };
     rc = gmem_create(&rig->mem, &err);
     assert(rc == 0);
     rc = gmem_add(rig->mem, RIG_USER, RIG_BYTES, true, &err);
     assert(rc == 0);
     rc = gmem_add(rig->mem, RIG_SYSTEM, RIG_BYTES, true, &err);
     assert(rc == 0);
-    rig->soc.mem = rig->mem;
+    soc_init(&rig->soc, rig->mem, 0);
+    rig->soc.vcpus = 1;
+    rc = soc_map_gmem(&rig->soc, &err);
+    assert(rc == 0);
     make_tables(rig);
     make_vectors(rig);
     rc = cpu_create(&rig->soc, 0, &rig->c, &err);
     assert(rc == 0);
-    rig->soc.cpus[0] = rig->c;
 
     vcpu_state_reset(&state);
     state.sp_el1 = STACK;

@@ -128,7 +128,8 @@ static void show_inputs(const struct diff_in *in, enum a64_op op, uint32_t word)
 
 /* Where QEMU is known to differ from the manual: what it says is replaced by what we say.
  * docs/cpu.md has the reasons. */
-static void excuse(enum a64_op op, const struct diff_out *ours, struct diff_out *theirs)
+static void excuse(enum a64_op op, uint32_t word, const struct diff_out *ours,
+                   struct diff_out *theirs)
 {
     const char *name = a64_rows[op].name;
 
@@ -136,6 +137,10 @@ static void excuse(enum a64_op op, const struct diff_out *ours, struct diff_out 
     if (ours->end == DIFF_END_FAULT && theirs->end == DIFF_END_FAULT && !theirs->fault &&
         a64_rows[op].cls == A64_CLASS_ATOMIC)
         theirs->fault = ours->fault;
+    /* FCVTZS of a half to fixed point: the result is 16 bits wide, above it is zero. It
+     * sign-extends to 32. */
+    if (!strcmp(name, "FCVTZSi_sh"))
+        theirs->state.v[2 * (word & 31)] &= 0xffff;
     if (ours->end != DIFF_END_ALIGN)
         return;
     /* It looks at the mapping of a PC before its alignment. */
@@ -175,6 +180,9 @@ static int run_batch(struct test *t)
 {
     int rc;
 
+    /* As native.c does: a store to a wild address may have hit the code. */
+    for (unsigned w = 0; w < DIFF_CODE_BYTES / 4; w++)
+        rig_poke(&t->rig, DIFF_CODE + 4 * w, DIFF_BRK);
     for (unsigned slot = 0; slot < DIFF_SLOTS; slot++) {
         enum a64_op op = t->rows[t->next_row++ % t->row_count];
         uint64_t va = diff_slot_va(slot);
@@ -197,7 +205,7 @@ static int run_batch(struct test *t)
         run_ours(&t->rig, &t->batch.in[k], &ours);
         if (ours.end != DIFF_END_UNDEFINED)
             t->ran[t->ops[k / DIFF_STATES]]++;
-        excuse(t->ops[k / DIFF_STATES], &ours, &t->theirs[k]);
+        excuse(t->ops[k / DIFF_STATES], t->batch.insn[k / DIFF_STATES], &ours, &t->theirs[k]);
         if (memcmp(&ours, &t->theirs[k], sizeof(ours)))
             report(t, k, &ours);
         t->cases++;
@@ -237,8 +245,6 @@ static int run(struct test *t, uint64_t cases, uint64_t seed, char *const argv[]
     if (rc < 0)
         return rc;
     rig_init(&t->rig);
-    for (unsigned w = 0; w < DIFF_CODE_BYTES / 4; w++)
-        rig_poke(&t->rig, DIFF_CODE + 4 * w, DIFF_BRK);
     t->gen.state = seed;
     while (rc == 0 && t->cases < cases)
         rc = run_batch(t);

@@ -239,12 +239,27 @@ static uint64_t window_address(struct gen *g, bool aligned)
     return DIFF_WINDOW + (aligned ? align_down(off, 16) : off);
 }
 
+/* Does imm move the address? Structures and post-index accesses are at the base itself. */
+static bool has_offset(const struct a64_row *row)
+{
+    static const a64_format_fn with_offset[] = {
+        fmt_ld_uimm, fmt_st_uimm, fmt_ld_simm, fmt_st_simm, fmt_ld_pair,
+        fmt_st_pair, fmt_v_uimm,  fmt_v_simm,  fmt_v_pair,
+    };
+
+    for (unsigned n = 0; n < ARRAY_LEN(with_offset); n++) {
+        if (row->format == with_offset[n])
+            return !strstr(row->name, "_post");
+    }
+    return false;
+}
+
 /* Let the base register point so that the access falls into the window. */
 static void aim(struct gen *g, const struct a64_row *row, const struct a64_insn *i,
                 struct diff_state *s)
 {
     bool atomic = row->cls == A64_CLASS_ATOMIC;
-    uint64_t offset = strstr(row->name, "_post") || atomic ? 0 : (uint64_t)i->imm;
+    uint64_t offset = has_offset(row) ? (uint64_t)i->imm : 0;
     uint64_t base;
 
     if (strstr(row->name, "_reg")) {

@@ -124,10 +124,10 @@ int main(void)
     sigaltstack(&alt, NULL);
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         sigaction(signals[i], &act, NULL);
-    for (unsigned i = 0; i < DIFF_CODE_BYTES / 4; i++)
-        code[i] = DIFF_BRK;
-
     while (read_all(&batch, sizeof(batch))) {
+        /* All of it: a store to a wild address may have hit it. */
+        for (unsigned i = 0; i < DIFF_CODE_BYTES / 4; i++)
+            code[i] = DIFF_BRK;
         for (unsigned slot = 0; slot < DIFF_SLOTS; slot++)
             code[slot * DIFF_SLOT_WORDS + DIFF_SLOT_INSN] = batch.insn[slot];
         __builtin___clear_cache((char *)code, (char *)code + DIFF_CODE_BYTES);
