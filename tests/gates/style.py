@@ -31,7 +31,10 @@ SUBJECT_MAX = 72
 SUBJECTS_SEEN = 50  # of the latest commits: a slip is seen, but does not hold up the tree for ever
 
 # Subjects that were public before this gate stood.
-EXCUSED = {"vmm: machine life cycle, boot, PSCI, console; monitor, library and program"}
+EXCUSED = {
+    "vmm: machine life cycle, boot, PSCI, console; monitor, library and program",
+    "tests: the interpreter against another arm64 CPU, instruction by instruction",
+}
 
 
 def package_hosts(places=SOURCES):
