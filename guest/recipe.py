@@ -42,6 +42,10 @@ class Recipe:
                 raise RecipeError(f"recipe {name}: recipe.toml: {key!r} must be there, as "
                                   f"{KINDS[kind]}")
             setattr(self, key, table[key])
+        init = self.folder / "files/init"
+        if not init.is_file() or mode(init) != 0o755:
+            raise RecipeError(f"recipe {name}: files/init: not there or not executable; the kernel "
+                              "starts it")
 
     def own_files(self):
         """(path in the guest, path here), sorted; an editor's leavings are not part of it."""

@@ -129,8 +129,12 @@ def test_an_interrupted_build_leaves_nothing_half_done(tree, how):
     assert not tree.tiny.exists()
     if how != signal.SIGKILL:
         assert not list(tree.out.iterdir())
+    for left in ("new", "old"):  # what a kill at another moment leaves
+        (tree.out / f".tiny.{left}").mkdir(exist_ok=True)
+        (tree.out / f".tiny.{left}/junk").touch()
     tree.ok("tiny")
     assert [p.name for p in tree.out.iterdir()] == ["tiny"]
+    assert sorted(tree.digests()) == ["Image", "initramfs", "manifest.json"]
 
 
 def test_too_large_an_initramfs_is_refused(tree):
@@ -166,6 +170,13 @@ def test_a_broken_recipe_is_named(tree, old, new, word):
     done = tree.build("tiny")
     assert done.returncode == 2
     one_line(done, "recipe tiny: recipe.toml", word)
+
+
+def test_a_recipe_without_init_is_named(tree):
+    (tree.root / TINY / "files/init").chmod(0o644)
+    done = tree.build("tiny")
+    assert done.returncode == 2
+    one_line(done, "recipe tiny: files/init")
 
 
 @pytest.mark.parametrize("old, new, words", [
