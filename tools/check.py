@@ -33,7 +33,6 @@ TAIL = 60       # lines of a failing stage's log that are shown
 SAN_ENV = {
     "ASAN_OPTIONS": "allocator_may_return_null=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-    "IGNITION_BUILD": str(BUILD / "san"),
 }
 
 Stage = collections.namedtuple("Stage", "name needs run")
@@ -151,7 +150,7 @@ def fuzz_one(target, log):
     own_log = folder / "log"
     own_log.unlink(missing_ok=True)
     counts = one_check(run(own_log, args + ([seeds] if seeds.exists() else []),
-                           env={"ASAN_OPTIONS": "allocator_may_return_null=1"}))
+                           env=SAN_ENV))
     if counts.failed:
         counts.note = f"{target.name} failed: {own_log}"
         with open(log, "ab") as out:
@@ -188,7 +187,8 @@ SAN_STAGES = [
     Stage("san", [], build("san")),
     Stage("san-unit", ["san"], meson_tests("san", "--suite", "unit")),
     Stage("san-boot", ["san", "venv", "guest"],
-          pytest("tests/e2e/test_boot.py", "-k", "test_shell_answers", env=SAN_ENV)),
+          pytest("tests/e2e/test_boot.py", "-k", "test_shell_answers",
+                 env=dict(SAN_ENV, IGNITION_BUILD=str(BUILD / "san")))),
 ]
 
 
