@@ -21,6 +21,10 @@
 #define DESC_TABLE UINT64_C(3)
 #define DESC_BLOCK UINT64_C(0x701)
 #define DESC_EL0   BIT(6)
+#define DESC_ATTR1 BIT(2)
+
+/* Attribute 0 is normal write-back memory, 1 is Device-nGnRnE. */
+#define MAIR_RIG 0x00ffu
 
 /* 39-bit addresses, 4K granule, write-back tables, no TTBR1, 36 physical bits, TBI0. */
 #define TCR_RIG (UINT64_C(25) | UINT64_C(0x3500) | BIT(23) | UINT64_C(25) << 16 | BIT(32) | BIT(37))
@@ -41,6 +45,8 @@ static void make_tables(struct rig *rig)
     poke64(rig, TABLE_L1 + 8 * (RIG_USER >> 30), TABLE_L2 | DESC_TABLE);
     poke64(rig, TABLE_L2, RIG_USER | DESC_BLOCK | DESC_EL0);
     poke64(rig, TABLE_L2 + 8 * ((RIG_SYSTEM - RIG_USER) / BLOCK_BYTES), RIG_SYSTEM | DESC_BLOCK);
+    poke64(rig, TABLE_L2 + 8 * ((RIG_DEVICE - RIG_USER) / BLOCK_BYTES),
+           RIG_DEVICE | DESC_BLOCK | DESC_EL0 | DESC_ATTR1);
 }
 
 static void make_vectors(struct rig *rig)
@@ -75,7 +81,7 @@ void rig_init(struct rig *rig)
     state.vbar_el1 = VECTORS;
     state.ttbr0_el1 = TABLE_L1;
     state.tcr_el1 = TCR_RIG;
-    state.mair_el1 = 0xff;
+    state.mair_el1 = MAIR_RIG;
     state.sctlr_el1 = SCTLR_RIG;
     state.cpacr_el1 = CPACR_FPEN;
     rc = cpu_set_state(rig->c, &state, &err);

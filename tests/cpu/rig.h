@@ -3,8 +3,9 @@
  *
  *   RIG_USER    1 MiB, read, write and execute at EL0
  *   RIG_SYSTEM  1 MiB for EL1: vectors that end every exception with HVC, translation tables
+ *   RIG_DEVICE  2 MiB without memory, Device-nGnRnE, for EL0: every access is an MMIO stop
  *
- * Both are mapped where they lie in guest-physical memory. Asserts on failure: tests only.
+ * All are mapped where they lie in guest-physical memory. Asserts on failure: tests only.
  */
 #pragma once
 
@@ -13,6 +14,7 @@
 
 #define RIG_USER   UINT64_C(0x40000000)
 #define RIG_SYSTEM UINT64_C(0x40200000)
+#define RIG_DEVICE UINT64_C(0x40400000)
 #define RIG_BYTES  (1 * MIB)
 
 struct rig {
