@@ -113,6 +113,16 @@ int fd_set_cloexec(int fd, bool on)
     return fd_set_flag(fd, F_GETFD, F_SETFD, FD_CLOEXEC, on);
 }
 
+int fd_fill_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        /* open() takes the lowest number that is free, which is this one. */
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
 int fd_socketpair(int ret_fds[2])
 {
     int fds[2];

@@ -20,6 +20,10 @@ MUST_CHECK int fd_pwrite_full(int fd, const void *buf, size_t len, off_t off);
 MUST_CHECK int fd_set_nonblock(int fd, bool on);
 MUST_CHECK int fd_set_cloexec(int fd, bool on);
 
+/* Open what is closed of descriptors 0, 1 and 2 on /dev/null: else the next file opened becomes
+ * standard output, and is written to. Returns 0 or -errno. */
+MUST_CHECK int fd_fill_standard(void);
+
 /* A connected pair of stream sockets, close-on-exec. Returns 0 or -errno. */
 MUST_CHECK int fd_socketpair(int ret_fds[2]);
 

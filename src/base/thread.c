@@ -88,6 +88,7 @@ static void *thread_main(void *arg)
 
 int thread_start(struct thread *thread, const char *name, void (*fn)(void *), void *arg)
 {
+    static const int unblocked[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTTIN, SIGTTOU };
     struct thread_start *start = calloc(1, sizeof(*start));
     sigset_t all, old;
     int rc;
@@ -99,6 +100,8 @@ int thread_start(struct thread *thread, const char *name, void (*fn)(void *), vo
     snprintf(start->name, sizeof(start->name), "%s", name);
     /* The new thread inherits the mask, so no signal can slip in before it blocks them itself. */
     sigfillset(&all);
+    for (size_t i = 0; i < ARRAY_LEN(unblocked); i++)
+        sigdelset(&all, unblocked[i]);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     rc = pthread_create(&thread->id, NULL, thread_main, start);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

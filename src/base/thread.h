@@ -48,7 +48,8 @@ struct thread {
 };
 
 /* Start fn(arg) on a new thread, named for debuggers (15 characters count). Returns 0 or -errno.
- * The thread blocks every signal: signals are the main thread's business. */
+ * Signals are the main thread's business: the thread blocks all but those of its own faults, and
+ * those that stop a background process at its terminal (blocked, they fail the read instead). */
 MUST_CHECK int thread_start(struct thread *thread, const char *name, void (*fn)(void *), void *arg);
 
 /* Wait for the end of a thread; does nothing when it never started. */

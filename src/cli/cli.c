@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/fd.h"
 #include "ignition.h"
 
 static const struct command *const commands[] = { &command_boot };
@@ -46,6 +47,8 @@ int main(int argc, char **argv)
 {
     char text[160];
 
+    if (fd_fill_standard() < 0)
+        return EXIT_FAILED;   /* and no place to say why */
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, not of the process */
     if (argc < 2) {
         cli_overview(stderr);

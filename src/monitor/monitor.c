@@ -18,6 +18,8 @@
 
 /* A VMM that was asked to end and has not after this long is killed. */
 #define STOP_PATIENCE_MS 10000
+/* A second request this soon belongs to the first: it was sent to the process and to its group. */
+#define STOP_ECHO_MS 1000
 
 static const int watched[] = { SIGTERM, SIGINT, SIGHUP, SIGCONT };
 
@@ -29,9 +31,10 @@ struct monitor {
     int sock;       /* to the VMM */
     int signals[2]; /* one byte a signal */
     pid_t vmm;
-    int ended_by; /* signal that asked us to end, 0 = none */
-    bool ended;   /* MSG_ENDED came */
-    int status;   /* its status */
+    int ended_by;      /* signal that asked us to end, 0 = none */
+    uint64_t asked_ns; /* when */
+    bool ended;        /* MSG_ENDED came */
+    int status;        /* its status */
     struct err *err;
 };
 
@@ -87,6 +90,7 @@ static void monitor_ask_to_stop(struct monitor *monitor)
 
 static void monitor_signals(struct monitor *monitor, uint64_t *deadline_ns)
 {
+    uint64_t now_ns = clock_mono_ns();
     unsigned char sig;
 
     if (read(monitor->signals[0], &sig, 1) != 1)
@@ -96,11 +100,13 @@ static void monitor_signals(struct monitor *monitor, uint64_t *deadline_ns)
         return;
     }
     if (monitor->ended_by) {
-        kill(monitor->vmm, SIGKILL); /* asked twice: no more patience */
+        if (now_ns - monitor->asked_ns >= STOP_ECHO_MS * (NS_PER_S / 1000))
+            kill(monitor->vmm, SIGKILL); /* asked twice: no more patience */
         return;
     }
     monitor->ended_by = sig;
-    *deadline_ns = clock_mono_ns() + STOP_PATIENCE_MS * (NS_PER_S / 1000);
+    monitor->asked_ns = now_ns;
+    *deadline_ns = now_ns + STOP_PATIENCE_MS * (NS_PER_S / 1000);
     monitor_ask_to_stop(monitor);
 }
 

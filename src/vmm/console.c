@@ -76,7 +76,7 @@ static void console_writer_main(void *arg)
             break;
         if (rc < 0 && !con->out_failed) {
             con->out_failed = true; /* the reader is gone: throw away, the guest goes on */
-            log_debug("console", "output: %s", strerror(-rc));
+            log_warn("console", "what the guest prints is lost from here on: %s", strerror(-rc));
         }
         con->out_head = (con->out_head + (unsigned)n) % OUT_SIZE;
         con->out_n -= (unsigned)n;
