@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "hv/hv_kvm_int.h"
 
+#define GICD_ICFGR 0xc00
+
 /* ICC_CTLR_EL1: what is state; the number of priority bits; the rest is the host's. */
 #define ICC_CTLR_STATE BITS(1, 0)
 #define ICC_CTLR_PRI   BITS(10, 8)
@@ -64,12 +66,26 @@ int hv_kvm_gic_create(struct hv_kvm *kvm, struct err *err)
     return rc;
 }
 
+/* KVM's SPIs are edge-triggered out of reset; those of gic_state_reset(), like our devices, not. */
+static int reset_config(struct hv_kvm *kvm, struct err *err)
+{
+    uint32_t level = 0;
+    int rc = 0;
+
+    for (unsigned intid = GIC_FIRST_SPI; intid < GIC_INTIDS && rc == 0; intid += 16)
+        rc = hv_kvm_gic_access(kvm, KVM_SET_DEVICE_ATTR, KVM_DEV_ARM_VGIC_GRP_DIST_REGS,
+                               GICD_ICFGR + intid / 4, &level, err);
+    return rc;
+}
+
 /* Initialization is possible when all vCPUs are there, and nothing else before it. */
 int hv_kvm_gic_finish(struct hv_kvm *kvm, struct err *err)
 {
     int rc = set_attr(kvm, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL,
                       "initialization", err);
 
+    if (rc == 0)
+        rc = reset_config(kvm, err);
     if (rc == 0)
         atomic_store(&kvm->ready, true);
     return rc;
