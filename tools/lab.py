@@ -9,6 +9,8 @@
     tools/lab.py get PATH [FILE]    copy a file out
     tools/lab.py start, stop        a lab that stays; without one, each command has its own
 
+With IGNITION_LAB=FOLDER (Lab.folder) the commands use that running lab.
+
 Debian's 6.12 kernel for arm64 boots with the guest hypervisor extensions that QEMU emulates, so
 KVM runs there for real. Inside are busybox and what is put; everything is lost at the end.
 The tests use class Lab.
@@ -34,7 +36,8 @@ import sysroot
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "lab"
-KEPT = BUILD / "kept"  # names the folder of the lab that `start` leaves running
+KEPT = BUILD / "kept"      # names the folder of the lab that `start` leaves running
+VARIABLE = "IGNITION_LAB"  # names that of another one, instead
 PORTS = 6
 MEMORY = "2G"
 CC = "aarch64-linux-gnu-gcc"
@@ -90,19 +93,27 @@ def _make_initramfs():
     stamp = BUILD / "initramfs.key"
     if stamp.exists() and stamp.read_text(encoding="utf-8") == key:
         return
-    with tempfile.TemporaryDirectory(dir=BUILD) as name:
-        tree = pathlib.Path(name)
-        (tree / "bin").mkdir()
-        shutil.copy(BUILD / "busybox", tree / "bin/busybox")
-        shutil.copy(ROOT / "tools/lab/init", tree / "init")
-        _tool([CC, f"--sysroot={sysroot.SYSROOT}", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-static",
-               "-Wall", "-Wextra", "-Werror", "-o", tree / "agent", inputs[0]])
-        names = "\n".join(["dev", "bin", "bin/busybox", "init", "agent"]) + "\n"
-        (tree / "dev").mkdir()
-        archive = _tool(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=tree,
-                        input=names.encode())
+    agent = BUILD / "agent"
+    _tool([CC, f"--sysroot={sysroot.SYSROOT}", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-static",
+           "-Wall", "-Wextra", "-Werror", "-o", agent, inputs[0]])
+    archive = _archive({"/bin/busybox": BUILD / "busybox", "/init": ROOT / "tools/lab/init",
+                        "/agent": agent, "/dev": None})
     (BUILD / "initramfs").write_bytes(archive)
     stamp.write_text(key, encoding="utf-8")
+
+
+def _archive(files):
+    """A cpio archive: {absolute path: file, or None for a folder}."""
+    with tempfile.TemporaryDirectory(dir=BUILD) as name:
+        tree = pathlib.Path(name)
+        for path, source in files.items():
+            target = tree / path.lstrip("/")
+            (target.parent if source else target).mkdir(parents=True, exist_ok=True)
+            if source:
+                shutil.copy(source, target)
+        names = sorted(p.relative_to(tree).as_posix() for p in tree.rglob("*"))
+        return _tool(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=tree,
+                     input="\n".join(names).encode() + b"\n")
 
 
 def _tool(argv, **kwargs):
@@ -120,7 +131,7 @@ def _qemu_command(folder):
         "qemu-system-aarch64", "-nodefaults", "-no-reboot", "-display", "none",
         "-machine", "virt,gic-version=3,virtualization=on", "-accel", "tcg,thread=multi",
         "-cpu", "max,pauth-impdef=on,cntfrq=24000000", "-smp", "2", "-m", MEMORY,
-        "-kernel", str(BUILD / "Image"), "-initrd", str(BUILD / "initramfs"),
+        "-kernel", str(BUILD / "Image"), "-initrd", f"{folder}/initrd",
         "-append", f"console=ttyAMA0 loglevel=4 panic=-1 lab.ports={PORTS}",
         "-serial", f"file:{folder}/console.log",
         "-device", f"virtio-serial-pci,max_ports={PORTS + 1}",
@@ -144,11 +155,17 @@ class Lab:
         self.there = {}
 
     @classmethod
-    def start(cls, keep=False):
+    def start(cls, keep=False, files=None):
+        """A new lab. files: {path inside: file} that are there from the start, which is faster
+        than put(); programs() has what a program needs."""
         prepare()
         # Not under build/: the path of a unix socket must be short.
         lab = cls(tempfile.mkdtemp(prefix="lab-"))
         argv = _qemu_command(lab.folder)
+        with open(lab.folder / "initrd", "wb") as initrd:
+            initrd.write((BUILD / "initramfs").read_bytes())
+            if files:
+                initrd.write(_archive(files))
         if keep:
             _tool(argv + ["-daemonize", "-pidfile", str(lab.folder / "pid")])
             return lab
@@ -158,6 +175,7 @@ class Lab:
                                                stderr=log, preexec_fn=_die_with_parent)
             except FileNotFoundError:
                 raise LabError(f"{argv[0]}: not found; run tools/deps.sh test") from None
+        (lab.folder / "pid").write_text(str(lab.process.pid), encoding="utf-8")
         return lab
 
     def __enter__(self):
@@ -255,6 +273,14 @@ class Lab:
         return self.ok("cat", path)
 
 
+def programs(*paths):
+    """{path inside: file} for start(): programs for arm64, in /lab, and their libraries."""
+    files = {f"/lab/{path.name}": path for path in paths}
+    for path in paths:
+        files.update({f"/lib/{library.name}": library for library in shared_libraries(path)})
+    return files
+
+
 def shared_libraries(program, found=None):
     """The closure of what an arm64 file is linked against, as files of the sysroot."""
     found = set() if found is None else found
@@ -286,7 +312,7 @@ def kept_or_new():
 
 def kept_folder():
     try:
-        folder = pathlib.Path(KEPT.read_text(encoding="utf-8"))
+        folder = pathlib.Path(os.environ.get(VARIABLE) or KEPT.read_text(encoding="utf-8"))
         os.kill(int((folder / "pid").read_text(encoding="utf-8")), 0)
         return folder
     except (OSError, ValueError):

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("IGNITION_BUILD", ROOT / "build" / "gcc"))
 
 
-def _must_exist(path, how):
+def must_exist(path, how):
     if not path.exists():
         pytest.fail(f"{path} is missing; {how}", pytrace=False)
     return path
@@ -21,15 +21,15 @@ def _must_exist(path, how):
 
 @pytest.fixture(scope="session")
 def program():
-    return _must_exist(BUILD / "ignition", "build first: make")
+    return must_exist(BUILD / "ignition", "build first: make")
 
 
 @pytest.fixture(scope="session")
 def guest():
     """The files of recipe tiny."""
     folder = ROOT / "build" / "guest" / "tiny"
-    _must_exist(folder / "Image", "make guest RECIPE=tiny")
-    _must_exist(folder / "initramfs", "make guest RECIPE=tiny")
+    must_exist(folder / "Image", "make guest RECIPE=tiny")
+    must_exist(folder / "initramfs", "make guest RECIPE=tiny")
     return folder
 
 
