@@ -1,6 +1,7 @@
 /*
- * Loads and stores of one or two vector registers (Arm DDI 0487, C7.2). A 16-byte access is two of
- * 8 bytes: the architecture promises no more (B2.2.1, without FEAT_LSE2).
+ * Loads and stores of one or two vector registers (Arm DDI 0487, C7.2). Where the TLB does not
+ * help, a 16-byte access is two of 8 bytes: the architecture promises no more (B2.2.1, without
+ * FEAT_LSE2).
  */
 #include "cpu/alu.h"
 #include "cpu/memop.h"
@@ -29,13 +30,26 @@ STORE_SCALAR(d, 64, d)
 
 static inline union vreg load_q(struct cpu *c, gva_t va)
 {
-    uint64_t low = cpu_ld64(c, va);
+    const void *host = mmu_hit_read(c, va, 16);
+    union vreg v;
 
-    return (union vreg){ .d = { low, cpu_ld64(c, va + 8) } };
+    if (LIKELY(host)) {
+        memcpy(&v, host, sizeof(v));
+        return v;
+    }
+    v.d[0] = cpu_ld64(c, va);
+    v.d[1] = cpu_ld64(c, va + 8);
+    return v;
 }
 
 static inline void store_q(struct cpu *c, gva_t va, const union vreg *v)
 {
+    void *host = mmu_hit_write(c, va, 16);
+
+    if (LIKELY(host)) {
+        memcpy(host, v, sizeof(*v));
+        return;
+    }
     memop_probe_store(c, va, 16);
     cpu_st64(c, va, v->d[0]);
     cpu_st64(c, va + 8, v->d[1]);

@@ -11,16 +11,19 @@ static void write_back(struct cpu *c, const struct a64_insn *i, gva_t base)
     X(rn) = base + X(rm) + vmem_advance(i);
 }
 
-/* Where byte `at` of the memory image of whole registers goes: elements of the interleaved
- * registers take turns. Not interleaved registers follow each other as they are. */
+/* Where byte `at` of the memory image goes: elements of the interleaved registers take turns. */
 static uint8_t *place(union vreg list[4], const struct a64_insn *i, unsigned at)
 {
     unsigned size = vmem_size(i), turn = vmem_interleave(i);
     unsigned e = at >> size, byte = at & ((1U << size) - 1);
 
-    if (turn == 1)
-        return &list[at / vmem_reg_bytes(i)].b[at % vmem_reg_bytes(i)];
     return &list[e % turn].b[(e / turn << size) + byte];
+}
+
+/* Registers that are not interleaved follow each other as they are. */
+static uint8_t *place_whole(union vreg list[4], const struct a64_insn *i, unsigned at)
+{
+    return &list[at / vmem_reg_bytes(i)].b[at % vmem_reg_bytes(i)];
 }
 
 /* Memory is accessed in doublewords: as many bytes as registers of 8 or 16 have. */
@@ -33,7 +36,9 @@ SIMD(LD_multi)
     for (unsigned at = 0; at < bytes; at += 8) {
         uint64_t val = cpu_ld64(c, base + at);
 
-        for (unsigned k = 0; k < 8; k++)
+        if (vmem_interleave(i) == 1)
+            store_le64(place_whole(list, i, at), val);
+        for (unsigned k = 0; vmem_interleave(i) > 1 && k < 8; k++)
             *place(list, i, at + k) = (uint8_t)(val >> 8 * k);
     }
     for (unsigned k = 0; k < vmem_regs(i); k++)
@@ -53,7 +58,9 @@ SIMD(ST_multi)
     for (unsigned at = 0; at < bytes; at += 8) {
         uint64_t val = 0;
 
-        for (unsigned k = 0; k < 8; k++)
+        if (vmem_interleave(i) == 1)
+            val = load_le64(place_whole(list, i, at));
+        for (unsigned k = 0; vmem_interleave(i) > 1 && k < 8; k++)
             val |= (uint64_t)*place(list, i, at + k) << 8 * k;
         cpu_st64(c, base + at, val);
     }
