@@ -276,6 +276,6 @@ void hv_kvm_vcpu_complete(struct hv_kvm_vcpu *v)
     v->incomplete = false;
     /* A kick that came meanwhile must survive. */
     __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-    if (false)
+    if (atomic_load(&v->kicked))
         __atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 }
