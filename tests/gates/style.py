@@ -30,10 +30,11 @@ SUBJECT = re.compile(r"^[a-z][a-z0-9_/, -]*: \S.*[^.\s]$")
 SUBJECT_MAX = 72
 SUBJECTS_SEEN = 50  # of the latest commits: a slip is seen, but does not hold up the tree for ever
 
-# Subjects that were public before this gate stood.
+# Subjects that were public before this gate saw them.
 EXCUSED = {
     "vmm: machine life cycle, boot, PSCI, console; monitor, library and program",
     "tests: the interpreter against another arm64 CPU, instruction by instruction",
+    "tools/lab: files from the start; the lab's tests are a stage of their own",
 }
 
 
