@@ -181,10 +181,11 @@ enum cpu_stop cpu_run(struct cpu *c);
 void cpu_mmio_done(struct cpu *c, uint64_t data);
 
 /* Ask the vCPU to look at something (enum cpu_request) at the next block edge. Any thread. It does
- * not wake a vCPU that sleeps outside cpu_run(): hv_soft.c does. */
+ * not wake a vCPU that sleeps outside cpu_run(): hv_soft.c does, and relies on the order being
+ * sequentially consistent, lest sleeper and waker miss each other. */
 static inline void cpu_request(struct cpu *c, uint32_t what)
 {
-    atomic_fetch_or_explicit(&c->request, what, memory_order_release);
+    atomic_fetch_or(&c->request, what);
 }
 
 /* Architectural state in and out. A register that this CPU model lacks is refused by name. */

@@ -105,7 +105,6 @@ static void soft_timer_main(void *arg)
 /* What the sleeper looks for was set before: either it sees that, or we see it asleep. */
 static void soft_wake(struct soft_vcpu *v)
 {
-    atomic_thread_fence(memory_order_seq_cst);
     if (!atomic_load(&v->asleep))
         return;
     lock_take(&v->lock);
