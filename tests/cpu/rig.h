@@ -1,8 +1,8 @@
 /*
  * A software CPU with a little RAM and an MMU that is on, for tests that run single instructions.
  *
- *   RIG_USER    1 MiB, read, write and execute at EL0
- *   RIG_SYSTEM  1 MiB for EL1: vectors that end every exception with HVC, translation tables
+ *   RIG_USER    2 MiB, read, write and execute at EL0
+ *   RIG_SYSTEM  2 MiB for EL1: vectors that end every exception with HVC, translation tables
  *   RIG_DEVICE  2 MiB without memory, Device-nGnRnE, for EL0: every access is an MMIO stop
  *
  * All are mapped where they lie in guest-physical memory. Asserts on failure: tests only.
@@ -15,7 +15,7 @@
 #define RIG_USER   UINT64_C(0x40000000)
 #define RIG_SYSTEM UINT64_C(0x40200000)
 #define RIG_DEVICE UINT64_C(0x40400000)
-#define RIG_BYTES  (1 * MIB)
+#define RIG_BYTES  (2 * MIB) /* of each */
 
 struct rig {
     struct gmem *mem;

@@ -7,10 +7,10 @@
 
 #include <stdint.h>
 
-/* Code and data have the same virtual addresses on both sides; 1 MiB is mapped from DIFF_CODE. */
+/* Code and data have the same virtual addresses on both sides; 2 MiB are mapped from DIFF_CODE. */
 #define DIFF_CODE       0x40000000u
 #define DIFF_CODE_BYTES 0x8000u
-#define DIFF_MAP_BYTES  0x100000u
+#define DIFF_MAP_BYTES  0x200000u
 #define DIFF_BRK        0xd4200000u /* BRK #0 fills the code area: where a case ends */
 
 /* The scratch window of loads and stores lies across a page boundary. */

@@ -244,14 +244,13 @@ static void test_exclusives(void **state)
     assert_int_equal(rig->c->x[0], 11);
     assert_int_equal(mem[0], 33);
 
-    mem[0] = 11;
+    mem[0] = mem[1] = 11;
     assert_int_equal(EXCLUSIVE(rig, STXR_X3), 1);                      /* never opened */
     assert_int_equal(EXCLUSIVE(rig, LDXR_X0, CLREX, STXR_X3), 1);      /* given up */
     assert_int_equal(EXCLUSIVE(rig, LDXR_W0, STXR_X3), 1);             /* another size */
     assert_int_equal(EXCLUSIVE(rig, LDXR_X0, 0x91002021, STXR_X3), 1); /* add x1, x1, #8 */
     assert_int_equal(EXCLUSIVE(rig, LDXR_X0, 0xf9000023, STXR_X3), 1); /* str x3, [x1] */
     assert_int_equal(mem[0], 33);
-    mem[0] = 11;
     assert_int_equal(EXCLUSIVE(rig, LDXR_X0, STXR_X3, STXR_X3), 1); /* used up by the first */
     assert_int_equal(mem[0], 33);
 
@@ -308,6 +307,38 @@ static void test_device_pair_makes_one_access_a_stop(void **state)
     assert_int_equal(c->mmio_pending.data, 200);
     cpu_mmio_done(c, 0);
     assert_int_equal(run_to_svc(rig), 2);
+}
+
+static void test_the_next_access_is_not_answered_yet(void **state)
+{
+    struct rig *rig = *state;
+    struct cpu *c = rig->c;
+
+    PROGRAM(rig, CODE, LDR_X0_POST, LDR_X0_POST, SVC);
+    c->x[2] = RIG_DEVICE;
+    for (unsigned n = 0; n < 2; n++) {
+        assert_int_equal(rig_run(rig), CPU_STOP_MMIO);
+        assert_int_equal(c->mmio_pending.gpa, RIG_DEVICE + 8 * n);
+        assert_int_equal(c->pc, CODE + 4 * n);
+        cpu_mmio_done(c, 100 + n);
+    }
+    assert_int_equal(run_to_svc(rig), 2);
+    assert_int_equal(c->x[0], 101);
+}
+
+static void test_a_pair_is_stored_whole_or_not_at_all(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t *last = rig_ptr(rig, RIG_USER + RIG_BYTES - 8);
+
+    *last = 1;
+    PROGRAM(rig, CODE, STP_X0_X1, SVC);
+    rig->c->x[0] = 2;
+    rig->c->x[2] = RIG_SYSTEM - 8; /* the second half is not for EL0 */
+    assert_int_equal(rig_run(rig), CPU_STOP_HVC);
+    assert_int_equal(ec(rig), EC_DABT_LOWER);
+    assert_int_equal(rig->c->sys.far_el1, RIG_SYSTEM);
+    assert_int_equal(*last, 1);
 }
 
 static void test_a_kick_waits_for_an_answered_access(void **state)
@@ -392,6 +423,8 @@ int main(void)
         TEST(test_exclusives),
         TEST(test_wfe_stops_unless_there_was_an_event),
         TEST(test_device_pair_makes_one_access_a_stop),
+        TEST(test_the_next_access_is_not_answered_yet),
+        TEST(test_a_pair_is_stored_whole_or_not_at_all),
         TEST(test_a_kick_waits_for_an_answered_access),
         TEST(test_a_branch_drops_the_tag),
         TEST(test_a_misaligned_sp_faults_where_it_is_checked),
