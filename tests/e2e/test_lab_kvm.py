@@ -95,7 +95,8 @@ def test_a_program_that_the_sysroot_cannot_serve_is_named(tmp_path):
 
 
 def test_engine_unit_tests_pass(lab):
-    status, output, errors = lab.run("env", "CMOCKA_MESSAGE_OUTPUT=TAP", "/lab/test_kvm")
+    status, output, errors = lab.run("env", "CMOCKA_MESSAGE_OUTPUT=TAP", "timeout", "300",
+                                     "/lab/test_kvm")
     text = (output + errors).decode()
     assert status == 0, text
     lines = text.splitlines()
