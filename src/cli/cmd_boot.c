@@ -55,7 +55,7 @@ static const struct opt boot_opts[] = {
       .type = OPT_LIST,
       .where = O(disks),
       .arg = "FILE[,ro]",
-      .help = "raw disk image, /dev/vda upward; may be given several times" },
+      .help = "raw disk image, /dev/vda upward" },
     { .name = "format",
       .type = OPT_ENUM,
       .where = O(format),
@@ -106,6 +106,17 @@ struct boot {
     bool stats;
 };
 
+/* What the user can do about a file that does not open. */
+static const char *boot_way_out(int code, int flags)
+{
+    bool writing = (flags & O_ACCMODE) != O_RDONLY;
+
+    if (code == EACCES || code == EROFS)
+        return writing ? "add ,ro to use it read-only, or change its permissions"
+                       : "change its permissions, or run as its owner";
+    return "check the path";
+}
+
 static int boot_open(const char *what, const char *path, int flags, struct ign_file *ret,
                      struct err *err)
 {
@@ -113,7 +124,8 @@ static int boot_open(const char *what, const char *path, int flags, struct ign_f
     int fd = open(path, flags | O_CLOEXEC);
 
     if (fd < 0)
-        return err_errno(err, "%s %s", what, path);
+        return err_set(err, errno, "%s %s: %s; %s", what, path, strerror(errno),
+                       boot_way_out(errno, flags));
     if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode)) {
         fd_close(fd);
         return err_set(err, EISDIR, "%s %s: a directory; give a file", what, path);
