@@ -24,7 +24,8 @@ for arg; do
     esac
 done
 export ZIG_GLOBAL_CACHE_DIR="$root/build/zig-cache" ZIG_LOCAL_CACHE_DIR="$root/build/zig-cache"
-exec "$zig" -m ziglang cc -target aarch64-macos "\$@"
+# Optimizing, it would switch assertions off: ours stay on.
+exec "$zig" -m ziglang cc -target aarch64-macos -UNDEBUG "\$@"
 END
 cat >"$mac/ar.new" <<END
 #!/bin/sh
