@@ -120,8 +120,10 @@ def test_what_changes_is_built_again(tree):
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_build_leaves_nothing_half_done(tree, how):
+    # A shell's background job ignores SIGINT and hands that on: ask for what a terminal gives.
     with subprocess.Popen(tree.command("tiny"), stderr=subprocess.PIPE, text=True,
-                          start_new_session=True) as child:
+                          start_new_session=True,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as child:
         for line in child.stderr:
             if "unpacking" in line:
                 os.killpg(child.pid, how)
