@@ -53,7 +53,7 @@ uint64_t gen_operand(struct gen *g)
     case 3:
         return r & 0xff;
     case 4:
-        return (uint64_t)sign_extend(r, 8 + (unsigned)(r >> 58));
+        return (uint64_t)sign_extend(r, 8 + (unsigned)(r >> 58) % 57);
     case 5:
         return r >> (r & 63);
     default:
