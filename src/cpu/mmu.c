@@ -29,9 +29,10 @@ static bool range_allows(const struct soc_range *range, enum mmu_access access)
     return range && (range->prot & need[access]) == need[access];
 }
 
+/* With the MMU off there are no permissions that PAN could look at (AArch64.S1DisabledOutput). */
 static bool pan_applies(const struct cpu *c, bool user)
 {
-    return c->pan && !user;
+    return c->pan && !user && (c->sys.sctlr_el1 & SCTLR_M);
 }
 
 static uint64_t key_for(const struct cpu *c, gva_t va, bool user)

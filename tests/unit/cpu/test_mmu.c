@@ -167,6 +167,10 @@ static void test_alignment_is_enforced_where_it_must(void **state)
     assert_int_equal(cpu_ld32(c, PAGE_A + 4), 0xaaaaaaaa);
     assert_exc(rig, (void)cpu_ld32(c, PAGE_A + 2));
     assert_abort(rig, PAGE_A + 2, FSC_ALIGNMENT);
+    /* And there are no permissions: PAN, which an exception sets, stops nothing. */
+    rig_at(rig, EL1H | PAN_ON);
+    cpu_st32(c, PAGE_A + 8, 0x12345678);
+    assert_int_equal(cpu_ld32(c, PAGE_A + 8), 0x12345678);
 }
 
 static void test_host_addresses_for_atomics(void **state)
