@@ -1,9 +1,10 @@
 /*
  * Predecoded code pages: a hash table by guest-physical page.
  *
- * A page is 24 KiB, six times the code it stands for. Beyond CODE_PAGES_MAX (64 MiB, which is more
- * than 10 MiB of guest code in use at a time) all are dropped: simpler than choosing, and decoding
- * what is really used again costs a few milliseconds.
+ * A page is 24 KiB, six times the code it stands for. Each vCPU may have 64 MiB of them, which is
+ * more than 10 MiB of guest code in use at a time; where vCPUs are many they share 512 MiB. Beyond
+ * that all are dropped: simpler than choosing, and decoding what is really used again costs a few
+ * milliseconds.
  */
 #include "cpu/code.h"
 
@@ -13,7 +14,8 @@
 #include "cpu/interp.h"
 #include "cpu/mmu.h"
 
-#define CODE_PAGES_MAX  (64 * MIB / sizeof(struct code_page))
+#define CODE_BYTES_VCPU (64 * MIB)
+#define CODE_BYTES_ALL  (512 * MIB)
 #define CODE_HASH_SIZE  4096
 #define CODE_LINE_INSNS 16 /* CTR_EL0.IminLine: 64 bytes */
 
@@ -67,13 +69,21 @@ void code_destroy(struct code_cache *code)
     free(code);
 }
 
+static unsigned pages_max(const struct soc *soc)
+{
+    uint64_t share = CODE_BYTES_ALL / soc->vcpus;
+
+    return (unsigned)((share < CODE_BYTES_VCPU ? share : CODE_BYTES_VCPU) /
+                      sizeof(struct code_page));
+}
+
 struct code_page *code_get(struct cpu *c, gpa_t gpa, const uint32_t *words)
 {
     struct code_page *page = code_find(c->code, gpa);
 
     if (page)
         return page;
-    if (c->code->pages >= CODE_PAGES_MAX)
+    if (c->code->pages >= pages_max(c->soc))
         code_drop(c);
     page = malloc(sizeof(*page));
     if (!page)
@@ -89,15 +99,25 @@ struct code_page *code_get(struct cpu *c, gpa_t gpa, const uint32_t *words)
     return page;
 }
 
-void code_invalidate_line(struct cpu *c, gpa_t gpa)
+static void read_again(struct cpu *c, gpa_t gpa, unsigned first, unsigned count)
 {
     struct code_page *page = code_find(c->code, align_down(gpa, CODE_PAGE_SIZE));
-    unsigned first = gpa % CODE_PAGE_SIZE / 4 / CODE_LINE_INSNS * CODE_LINE_INSNS;
 
     if (!page)
         return;
-    for (unsigned i = first; i < first + CODE_LINE_INSNS; i++)
+    for (unsigned i = first; i < first + count; i++)
         page->insn[i].fn = interp_decode;
+}
+
+void code_invalidate_line(struct cpu *c, gpa_t gpa)
+{
+    read_again(c, gpa, (unsigned)(gpa % CODE_PAGE_SIZE / 4 / CODE_LINE_INSNS * CODE_LINE_INSNS),
+               CODE_LINE_INSNS);
+}
+
+void code_invalidate_page(struct cpu *c, gpa_t gpa)
+{
+    read_again(c, gpa, 0, CODE_PAGE_INSNS);
 }
 
 void code_invalidate_all(struct cpu *c)

@@ -21,6 +21,9 @@ struct code_page *code_get(struct cpu *c, gpa_t gpa, const uint32_t *words);
 /* IC IVAU: instructions of this 64-byte line are read again from memory when they are next run. */
 void code_invalidate_line(struct cpu *c, gpa_t gpa);
 
+/* The same for all of the page at gpa. Between instructions. */
+void code_invalidate_page(struct cpu *c, gpa_t gpa);
+
 /* IC IALLU, or the host changed memory: at the next block edge everything is read again. */
 void code_invalidate_all(struct cpu *c);
 

@@ -3,7 +3,7 @@
  * hv_soft.c makes.
  *
  * Threads: a struct cpu belongs to the thread that runs it; other threads touch only `request`
- * (through cpu_request()) and what the GIC publishes.
+ * (through cpu_request()), `event`, `running`, `ring` and what the GIC and the TLB publish.
  */
 #pragma once
 
@@ -13,6 +13,8 @@
 #include "arch/vcpu_state.h"
 #include "base/bits.h"
 #include "base/thread.h"
+#include "cpu/broadcast.h"
+#include "cpu/exmon.h"
 #include "mem/gmem.h"
 
 /* Register file indices that the decoder hands out: register number 31 is resolved at decode time
@@ -38,11 +40,12 @@ union vreg {
 
 /* Reasons to leave translated or predecoded code at the next block edge. */
 enum cpu_request {
-    CPU_REQ_KICK = 1,  /* hv_vcpu_kick(): return HV_EXIT_KICKED */
-    CPU_REQ_IRQ = 2,   /* the GIC has (or lost) something for this vCPU: look again */
-    CPU_REQ_FLUSH = 4, /* TLB maintenance by another vCPU waits in the ring */
-    CPU_REQ_TIMER = 8, /* a timer may have reached its compare value */
-    CPU_REQ_CODE = 16, /* drop all predecoded instructions: code_invalidate_all() */
+    CPU_REQ_KICK = 1,     /* hv_vcpu_kick(): return HV_EXIT_KICKED */
+    CPU_REQ_IRQ = 2,      /* the GIC has (or lost) something for this vCPU: look again */
+    CPU_REQ_MAINTAIN = 4, /* another vCPU's maintenance waits in the ring: broadcast_answer() */
+    CPU_REQ_TIMER = 8,    /* a timer may have reached its compare value */
+    CPU_REQ_CODE = 16,    /* drop predecoded instructions and TLB: code_drop() */
+    CPU_REQ_SYNC = 32,    /* its own DSB: broadcast_wait() */
 };
 
 struct a64_insn;
@@ -102,8 +105,9 @@ struct cpu {
     uint8_t signals;     /* gic_signals() as of the last CPU_REQ_IRQ */
     bool fp_enabled;     /* CPACR_EL1.FPEN allows FP at the current EL; kept by mmu_update() */
 
-    /* Exclusive monitor: address, size and the value seen; see excl.c. */
+    /* Exclusive monitor: address, size, what was seen there and in exmon.h; see excl.c. */
     gpa_t excl_gpa;
+    uint64_t excl_seen;
     uint64_t excl_val[2];
     uint8_t excl_size; /* bytes, 0: open */
 
@@ -123,6 +127,11 @@ struct cpu {
     /* Exceptions taken since the last instruction was retired; see exc.c. */
     uint64_t exc_retired;
     unsigned exc_streak;
+
+    /* Maintenance of the vCPUs' TLBs and code by each other; see broadcast.h. */
+    struct broadcast_ring ring;
+    _Atomic bool running; /* inside cpu_run(): whoever waits for this vCPU has to wait */
+    bool unsynced;        /* something was sent since the last DSB */
 
     /* Cold part. */
     struct soc *soc;
@@ -156,6 +165,7 @@ struct soc {
     unsigned vcpus;
     struct soc_range ranges[SOC_RANGES_MAX];
     unsigned range_count;
+    struct exmon exmon;
     unsigned pa_bits; /* ID_AA64MMFR0_EL1.PARange */
     uint64_t counter_hz;
     _Atomic uint64_t counter_offset; /* guest counter = host time in ticks - offset */

@@ -29,11 +29,11 @@ int cpu_create(struct soc *soc, unsigned index, struct cpu **ret_cpu, struct err
     c->soc = soc;
     c->index = index;
     c->wake_ns = UINT64_MAX;
+    broadcast_init(&c->ring);
     rc = tlb_create(&c->tlb, err);
     if (rc == 0)
         rc = code_create(&c->code, err);
     vcpu_state_reset(&state);
-    state.cntvct = timer_count(soc);
     state.power = index == 0 ? VCPU_ON : VCPU_OFF;
     if (rc == 0)
         rc = cpu_set_state(c, &state, err);
@@ -52,6 +52,7 @@ void cpu_destroy(struct cpu *c)
         return;
     if (c->soc->cpus[c->index] == c)
         c->soc->cpus[c->index] = NULL;
+    broadcast_fini(&c->ring);
     code_destroy(c->code);
     tlb_destroy(c->tlb);
     free(c);
@@ -180,7 +181,6 @@ int cpu_set_state(struct cpu *c, const struct vcpu_state *s, struct err *err)
     c->x[REG_SP] = c->sp_bank[c->sp_sel];
     mmu_flush_all(c);
     code_invalidate_all(c);
-    timer_set_count(c->soc, s->cntvct);
     (void)timer_update(c);
     cpu_request(c, CPU_REQ_IRQ);
     return 0;

@@ -1,13 +1,21 @@
 /*
  * Exclusives and ordered accesses (Arm DDI 0487, B2.9 and B2.3).
  *
- * The monitor remembers where a load-exclusive read and what it saw; the store-exclusive is a host
- * compare-and-swap against that. A value that was changed and changed back goes unnoticed, which
- * matters only between vCPUs. Every access here is sequentially consistent on the host, more than
- * acquire and release ask for.
+ * A load-exclusive remembers where it read, what it saw, and the state of the monitor (exmon.h);
+ * the store-exclusive claims the monitor and is a host compare-and-swap against the value. Every
+ * access here is sequentially consistent on the host, more than acquire and release ask for.
  */
 #include "cpu/atomic16.h"
 #include "cpu/memop.h"
+#include "cpu/soc.h"
+
+/* Before the load: what happens from here on is noticed. */
+static void monitor_open(struct cpu *c, gpa_t gpa, unsigned size)
+{
+    c->excl_gpa = gpa;
+    c->excl_size = (uint8_t)size;
+    c->excl_seen = atomic_load(exmon_word(&c->soc->exmon, gpa));
+}
 
 #define LOAD_EXCL(name, type)                                             \
     HANDLER(name)                                                         \
@@ -15,9 +23,9 @@
         gva_t va = memop_base(c, i);                                      \
         gpa_t gpa;                                                        \
         const type *host = cpu_host(c, va, sizeof(type), MMU_READ, &gpa); \
-        type val = __atomic_load_n(host, __ATOMIC_SEQ_CST);               \
-        c->excl_gpa = gpa;                                                \
-        c->excl_size = sizeof(type);                                      \
+        type val;                                                         \
+        monitor_open(c, gpa, sizeof(type));                               \
+        val = __atomic_load_n(host, __ATOMIC_SEQ_CST);                    \
         c->excl_val[0] = val;                                             \
         X(rd) = val;                                                      \
         return i + 1;                                                     \
@@ -32,10 +40,10 @@ HANDLER(LDXP_w)
 {
     gpa_t gpa;
     const uint64_t *host = cpu_host(c, memop_base(c, i), 8, MMU_READ, &gpa);
-    uint64_t val = __atomic_load_n(host, __ATOMIC_SEQ_CST);
+    uint64_t val;
 
-    c->excl_gpa = gpa;
-    c->excl_size = 8;
+    monitor_open(c, gpa, 8);
+    val = __atomic_load_n(host, __ATOMIC_SEQ_CST);
     c->excl_val[0] = val;
     X(rd) = (uint32_t)val;
     X(ra) = val >> 32;
@@ -48,22 +56,23 @@ HANDLER(LDXP_x)
     gpa_t gpa;
     const uint64_t *host = cpu_host(c, memop_base(c, i), 16, MMU_READ, &gpa);
 
+    monitor_open(c, gpa, 16);
     c->excl_val[0] = __atomic_load_n(&host[0], __ATOMIC_SEQ_CST);
     c->excl_val[1] = __atomic_load_n(&host[1], __ATOMIC_SEQ_CST);
-    c->excl_gpa = gpa;
-    c->excl_size = 16;
     X(rd) = c->excl_val[0];
     X(ra) = c->excl_val[1];
     return i + 1;
 }
 
-/* Does the monitor cover this store? Either way it is open afterwards. */
-static bool monitor_take(struct cpu *c, gpa_t gpa, unsigned size)
+/* Does the monitor cover this store, with nobody in between? Either way it is open afterwards. True
+ * begins an operation on *ret_word. */
+static bool monitor_claim(struct cpu *c, gpa_t gpa, unsigned size, _Atomic uint64_t **ret_word)
 {
     bool covered = c->excl_size == size && c->excl_gpa == gpa;
 
     c->excl_size = 0;
-    return covered;
+    *ret_word = exmon_word(&c->soc->exmon, gpa);
+    return covered && exmon_claim(*ret_word, c->excl_seen);
 }
 
 static bool cas64(uint64_t *host, uint64_t expected, uint64_t desired)
@@ -78,9 +87,13 @@ static bool cas64(uint64_t *host, uint64_t expected, uint64_t desired)
         gpa_t gpa;                                                                 \
         type *host = cpu_host(c, memop_base(c, i), sizeof(type), MMU_WRITE, &gpa); \
         type expected = (type)c->excl_val[0];                                      \
-        bool ok = monitor_take(c, gpa, sizeof(type)) &&                            \
-                  __atomic_compare_exchange_n(host, &expected, (type)X(rd), false, \
-                                              __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+        _Atomic uint64_t *word;                                                    \
+        bool ok = monitor_claim(c, gpa, sizeof(type), &word);                      \
+        if (ok) {                                                                  \
+            ok = __atomic_compare_exchange_n(host, &expected, (type)X(rd), false,  \
+                                             __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);  \
+            exmon_end(word);                                                       \
+        }                                                                          \
         X(rm) = !ok;                                                               \
         return i + 1;                                                              \
     }
@@ -95,8 +108,14 @@ HANDLER(STXP_w)
     gpa_t gpa;
     uint64_t *host = cpu_host(c, memop_base(c, i), 8, MMU_WRITE, &gpa);
     uint64_t desired = (uint64_t)W(ra) << 32 | W(rd);
+    _Atomic uint64_t *word;
+    bool ok = monitor_claim(c, gpa, 8, &word);
 
-    X(rm) = !(monitor_take(c, gpa, 8) && cas64(host, c->excl_val[0], desired));
+    if (ok) {
+        ok = cas64(host, c->excl_val[0], desired);
+        exmon_end(word);
+    }
+    X(rm) = !ok;
     return i + 1;
 }
 
@@ -106,8 +125,14 @@ HANDLER(STXP_x)
     void *host = cpu_host(c, memop_base(c, i), 16, MMU_WRITE, &gpa);
     u128 seen = atomic16_make(c->excl_val[0], c->excl_val[1]);
     u128 desired = atomic16_make(X(rd), X(ra));
+    _Atomic uint64_t *word;
+    bool ok = monitor_claim(c, gpa, 16, &word);
 
-    X(rm) = !(monitor_take(c, gpa, 16) && atomic16_cas(host, seen, desired) == seen);
+    if (ok) {
+        ok = atomic16_cas(host, seen, desired) == seen;
+        exmon_end(word);
+    }
+    X(rm) = !ok;
     return i + 1;
 }
 

@@ -77,17 +77,26 @@ static const struct a64_insn *fetch(struct cpu *c)
     return c->block = &c->page->insn[(c->pc - c->page_va) >> 2];
 }
 
+/* What must be forgotten before anything is executed. */
+static void maintain(struct cpu *c, uint32_t what)
+{
+    if (what & CPU_REQ_CODE)
+        code_drop(c);
+    if (what & CPU_REQ_MAINTAIN)
+        broadcast_answer(c);
+}
+
 /* Between two instructions: what other threads and devices want. Returns true to leave. */
 static bool look(struct cpu *c)
 {
-    uint32_t what = atomic_load_explicit(&c->request, memory_order_relaxed);
+    while (UNLIKELY(atomic_load_explicit(&c->request, memory_order_relaxed))) {
+        uint32_t what = atomic_exchange(&c->request, 0);
 
-    if (UNLIKELY(what)) {
-        what = atomic_exchange_explicit(&c->request, 0, memory_order_acquire);
-        if (what & CPU_REQ_CODE)
-            code_drop(c);
-        if (what & (CPU_REQ_IRQ | CPU_REQ_FLUSH | CPU_REQ_TIMER))
+        maintain(c, what);
+        if (what & (CPU_REQ_IRQ | CPU_REQ_TIMER))
             sys_requests(c, what);
+        if ((what & CPU_REQ_SYNC) && ((what & CPU_REQ_KICK) || !broadcast_wait(c)))
+            cpu_request(c, CPU_REQ_SYNC); /* kicked: it goes on when the vCPU comes back */
         if (what & CPU_REQ_KICK) {
             c->stop = CPU_STOP_KICKED;
             return true;
@@ -126,7 +135,7 @@ static void run_blocks(struct cpu *c)
     c->insn = NULL;
 }
 
-enum cpu_stop cpu_run(struct cpu *c)
+static enum cpu_stop run(struct cpu *c)
 {
     int how = _setjmp(c->escape);
 
@@ -143,4 +152,16 @@ enum cpu_stop cpu_run(struct cpu *c)
     while (!look(c))
         run_blocks(c);
     return c->stop;
+}
+
+/* Whoever has seen us outside counted us as done: either that, or we see the request. */
+enum cpu_stop cpu_run(struct cpu *c)
+{
+    enum cpu_stop stop;
+
+    atomic_store(&c->running, true);
+    maintain(c, atomic_fetch_and(&c->request, ~(uint32_t)(CPU_REQ_CODE | CPU_REQ_MAINTAIN)));
+    stop = run(c);
+    atomic_store(&c->running, false);
+    return stop;
 }

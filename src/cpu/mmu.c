@@ -42,6 +42,17 @@ static uint64_t key_for(const struct cpu *c, gva_t va, bool user)
     return c->tlb->base[va >> 63] | view;
 }
 
+/* mmu_walk(), twice where the first one finds out that this vCPU has to hear of every ASID. */
+static bool walk(struct cpu *c, gva_t va, enum mmu_access access, bool user,
+                 struct mmu_page *ret_page, unsigned *ret_fsc)
+{
+    bool ok = mmu_walk(c, va, access, user, ret_page, ret_fsc);
+
+    if (ok && ret_page->global && !(va & BIT(63)) && tlb_announce_global(c->tlb))
+        ok = mmu_walk(c, va, access, user, ret_page, ret_fsc);
+    return ok;
+}
+
 /* Make the TLB entry of a translation that passed all checks. A write entry means that the page
  * counts as dirty from now on. */
 static void refill(struct cpu *c, gva_t va, uint64_t key, const struct mmu_page *page,
@@ -78,7 +89,7 @@ static struct place locate(struct cpu *c, gva_t va, gva_t fault_va, enum mmu_acc
         return (struct place){ .host = (uint8_t *)(uintptr_t)(va + entry->addend),
                                .gpa = (entry->meta & TLB_PAGE_MASK) | (va & ~TLB_PAGE_MASK) };
 
-    if (!mmu_walk(c, va, access, user, &page, &fsc))
+    if (!walk(c, va, access, user, &page, &fsc))
         exc_data_abort(c, fault_va, fsc, access == MMU_WRITE, false);
     if (!mmu_walk_allows(&page, access, user, pan_applies(c, user)))
         exc_data_abort(c, fault_va, FSC_PERMISSION | page.level, access == MMU_WRITE, false);
@@ -261,7 +272,7 @@ gpa_t mmu_cache_op(struct cpu *c, gva_t tagged, enum mmu_access access)
 
     if (access == MMU_READ && mmu_hit_read(c, va, 1))
         return (entry->meta & TLB_PAGE_MASK) | (va & ~TLB_PAGE_MASK);
-    if (!mmu_walk(c, va, MMU_READ, user, &page, &fsc))
+    if (!walk(c, va, MMU_READ, user, &page, &fsc))
         exc_data_abort(c, tagged, fsc, true, true);
     if (!mmu_walk_allows(&page, access, user, false))
         exc_data_abort(c, tagged, FSC_PERMISSION | page.level, true, true);
@@ -282,7 +293,7 @@ struct code_page *mmu_fetch_page(struct cpu *c, gva_t tagged)
     if (LIKELY(entry->tag == tag))
         return entry->page;
 
-    if (!mmu_walk(c, va, MMU_EXEC, c->el == 0, &page, &fsc))
+    if (!walk(c, va, MMU_EXEC, c->el == 0, &page, &fsc))
         exc_insn_abort(c, tagged, fsc);
     if (!mmu_walk_allows(&page, MMU_EXEC, c->el == 0, false))
         exc_insn_abort(c, tagged, FSC_PERMISSION | page.level);

@@ -2,7 +2,7 @@
  * SYS: cache, TLB and address translation operations (Arm DDI 0487, C5.3 to C5.5).
  *
  * The caches are not modelled: operations by address still translate, so that they fault, and IC
- * drops predecoded instructions. Operations on other vCPUs go out as requests.
+ * drops predecoded instructions. What reaches other vCPUs goes out through broadcast.h.
  */
 #include "cpu/code.h"
 #include "cpu/exc.h"
@@ -54,14 +54,6 @@ enum {
 #define PAR_PA   BITS(47, 12)
 #define PAR_ATTR BITS(63, 56)
 
-static void tell_others(struct cpu *c, uint32_t request)
-{
-    for (unsigned i = 0; i < c->soc->vcpus; i++) {
-        if (c->soc->cpus[i] && c->soc->cpus[i] != c)
-            cpu_request(c->soc->cpus[i], request);
-    }
-}
-
 /* Operations that SCTLR_EL1 keeps from EL0. */
 static void need(struct cpu *c, uint16_t enc, uint64_t sctlr_bit)
 {
@@ -107,7 +99,7 @@ static bool user_op(struct cpu *c, uint16_t enc, uint64_t val)
         need(c, enc, SCTLR_UCI);
         gpa = mmu_cache_op(c, val, MMU_READ);
         code_invalidate_line(c, gpa);
-        tell_others(c, CPU_REQ_CODE);
+        broadcast_send(c, BROADCAST_CODE_PAGE, align_down(gpa, CODE_PAGE_SIZE));
         return true;
     case DC_CVAC:
     case DC_CVAU:
@@ -123,32 +115,43 @@ static bool user_op(struct cpu *c, uint16_t enc, uint64_t val)
 static bool tlb_op(struct cpu *c, uint16_t enc, uint64_t val)
 {
     bool broadcast = (enc & SYSREG(0, 0, 0, 15, 0)) == SYSREG(0, 0, 0, 3, 0);
+    uint16_t asid = (uint16_t)FIELD_GET(TLBI_ASID, val);
+    gva_t va = tlbi_va(val);
 
     switch (enc) {
     case TLBI_VMALLE1IS:
     case TLBI_VMALLE1:
         mmu_flush_all(c);
-        break;
+        if (broadcast)
+            broadcast_send(c, BROADCAST_TLB_ALL, 0);
+        return true;
     case TLBI_ASIDE1IS:
     case TLBI_ASIDE1:
-        mmu_flush_asid(c, (uint16_t)FIELD_GET(TLBI_ASID, val));
-        break;
+        mmu_flush_asid(c, asid);
+        if (broadcast)
+            broadcast_send_asid(c, BROADCAST_TLB_ASID, asid, asid);
+        return true;
     case TLBI_VAE1IS:
     case TLBI_VAE1:
     case TLBI_VALE1IS:
     case TLBI_VALE1:
+        mmu_flush_va(c, va);
+        if (broadcast && !(va & BIT(63)))
+            broadcast_send_asid(c, BROADCAST_TLB_VA, va, asid);
+        else if (broadcast) /* mostly global */
+            broadcast_send(c, BROADCAST_TLB_VA, va);
+        return true;
     case TLBI_VAAE1IS:
     case TLBI_VAAE1:
     case TLBI_VAALE1IS:
     case TLBI_VAALE1:
-        mmu_flush_va(c, tlbi_va(val));
-        break;
+        mmu_flush_va(c, va);
+        if (broadcast)
+            broadcast_send(c, BROADCAST_TLB_VA, va);
+        return true;
     default:
         return false;
     }
-    if (broadcast)
-        tell_others(c, CPU_REQ_FLUSH);
-    return true;
 }
 
 void sys_execute(struct cpu *c, uint16_t enc, uint64_t val)
@@ -161,7 +164,7 @@ void sys_execute(struct cpu *c, uint16_t enc, uint64_t val)
         return;
     switch (enc) {
     case IC_IALLUIS:
-        tell_others(c, CPU_REQ_CODE);
+        broadcast_send(c, BROADCAST_CODE_ALL, 0);
         code_invalidate_all(c);
         break;
     case IC_IALLU:

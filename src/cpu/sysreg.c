@@ -187,8 +187,6 @@ void sysreg_write_imm(struct cpu *c, unsigned op1, unsigned op2, unsigned imm)
 
 void sys_requests(struct cpu *c, uint32_t what)
 {
-    if (what & CPU_REQ_FLUSH)
-        mmu_flush_all(c);
     if (what & CPU_REQ_TIMER)
         (void)timer_update(c);
     if (c->soc->gic)

@@ -17,7 +17,7 @@ void sysreg_write_imm(struct cpu *c, unsigned op1, unsigned op2, unsigned imm);
 /* SYS: cache, TLB and address translation operations. */
 void sys_execute(struct cpu *c, uint16_t enc, uint64_t val);
 
-/* Answer requests of other threads (CPU_REQ_IRQ, _FLUSH, _TIMER bits of what); keeps c->signals.
+/* Answer requests of other threads (CPU_REQ_IRQ and _TIMER bits of what); keeps c->signals.
  * Between instructions. */
 void sys_requests(struct cpu *c, uint32_t what);
 

@@ -114,10 +114,14 @@ HANDLER(CLREX)
     return i + 1;
 }
 
+/* Completes the maintenance that this vCPU has sent to others: the run loop waits for them. */
 HANDLER(DSB)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    return i + 1;
+    if (!c->unsynced)
+        return i + 1;
+    cpu_request(c, CPU_REQ_SYNC);
+    return cpu_end_block(c, i);
 }
 
 HANDLER(DMB)

@@ -23,7 +23,9 @@ void tlb_destroy(struct tlb *tlb)
 /* Forget every context; the entries made under them cannot be found again. */
 static void drop_contexts(struct tlb *tlb)
 {
-    memset(tlb->context, 0, sizeof(tlb->context));
+    for (unsigned i = 0; i < TLB_ASIDS; i++)
+        atomic_store_explicit(&tlb->context[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&tlb->lower_global, false, memory_order_relaxed);
     memset(tlb->big, 0, sizeof(tlb->big));
     tlb->upper = tlb->off = 0;
     tlb->upper_not_global = false;
@@ -43,13 +45,27 @@ static uint16_t new_context(struct tlb *tlb)
 
 static uint16_t asid_context(struct tlb *tlb, uint16_t asid)
 {
-    unsigned n = asid % TLB_ASIDS;
+    _Atomic uint32_t *slot = &tlb->context[asid % TLB_ASIDS];
+    uint32_t word = atomic_load_explicit(slot, memory_order_relaxed);
 
-    if (!tlb->context[n] || tlb->asid[n] != asid) {
-        tlb->context[n] = new_context(tlb);
-        tlb->asid[n] = asid;
+    if (!word || word >> 16 != asid) {
+        word = (uint32_t)asid << 16 | new_context(tlb);
+        atomic_store(slot, word); /* ordered before the walks that follow */
     }
-    return tlb->context[n];
+    return (uint16_t)word;
+}
+
+bool tlb_has_asid(struct tlb *tlb, uint16_t asid)
+{
+    uint32_t word = atomic_load(&tlb->context[asid % TLB_ASIDS]);
+
+    return (word && word >> 16 == asid) || atomic_load(&tlb->lower_global);
+}
+
+bool tlb_announce_global(struct tlb *tlb)
+{
+    return !atomic_load_explicit(&tlb->lower_global, memory_order_relaxed) &&
+           !atomic_exchange(&tlb->lower_global, true);
 }
 
 void tlb_select(struct tlb *tlb, bool mmu_on, uint16_t asid)
@@ -97,10 +113,10 @@ void tlb_flush_all(struct tlb *tlb)
 
 void tlb_flush_asid(struct tlb *tlb, uint16_t asid)
 {
-    unsigned n = asid % TLB_ASIDS;
+    _Atomic uint32_t *slot = &tlb->context[asid % TLB_ASIDS];
 
-    if (tlb->asid[n] == asid)
-        tlb->context[n] = 0;
+    if (atomic_load_explicit(slot, memory_order_relaxed) >> 16 == asid)
+        atomic_store_explicit(slot, 0, memory_order_relaxed);
     if (tlb->current == asid && tlb->upper_not_global) {
         tlb->upper = 0;
         tlb->upper_not_global = false;

@@ -48,12 +48,12 @@ struct tlb {
     struct tlb_entry data[TLB_SIZE];
     struct tlb_fetch fetch[TLB_FETCH_SIZE];
 
-    uint16_t next;               /* context to hand out next */
-    uint16_t upper;              /* the upper half's, 0: none yet */
-    uint16_t off;                /* the MMU-off regime's */
-    uint16_t context[TLB_ASIDS]; /* of asid[]; 0: none */
-    uint16_t asid[TLB_ASIDS];
-    uint16_t current;                /* ASID in force */
+    uint16_t next;                       /* context to hand out next */
+    uint16_t upper;                      /* the upper half's, 0: none yet */
+    uint16_t off;                        /* the MMU-off regime's */
+    _Atomic uint32_t context[TLB_ASIDS]; /* ASID << 16 | its context; 0: none */
+    _Atomic bool lower_global;           /* there may be entries of every ASID in the lower half */
+    uint16_t current;                    /* ASID in force */
     bool upper_not_global;           /* the upper half's context holds entries of `current` alone */
     bool huge;                       /* there may be entries of mappings above 2 MiB */
     uint64_t big[TLB_BIG_BITS / 64]; /* 2 MiB pieces of address space that hold entries of mappings
@@ -75,6 +75,14 @@ static inline void tlb_set_view(struct tlb *tlb, enum tlb_view view, bool strict
 
 /* An entry for va (untagged) is about to be made from a mapping of 1 << shift bytes. */
 void tlb_note(struct tlb *tlb, gva_t va, unsigned shift, bool global);
+
+/* May it hold entries that maintenance for this ASID has to reach? Any thread: an ASID is announced
+ * before the first walk for it, see broadcast.h. */
+bool tlb_has_asid(struct tlb *tlb, uint16_t asid);
+
+/* An entry of every ASID in the lower half is about to be made. Returns true when that was not
+ * known: then the walk has to be done again, since maintenance may not have been sent here. */
+bool tlb_announce_global(struct tlb *tlb);
 
 /* After the first two, select again. */
 void tlb_flush_all(struct tlb *tlb);

@@ -104,9 +104,11 @@ struct hv_ops {
 
     void (*set_spi)(struct hv *hv, unsigned spi, bool level); /* any thread; spi < GIC_SPIS */
 
-    /* A pending MMIO or SMCCC exit is completed first. */
+    /* A pending MMIO or SMCCC exit is completed first. set leaves the counter alone: all vCPUs
+     * share it, and set_counter makes it read count from now on. Any vCPU's own thread. */
     int (*vcpu_get)(struct hv_vcpu *vcpu, struct vcpu_state *ret_state, struct err *err);
     int (*vcpu_set)(struct hv_vcpu *vcpu, const struct vcpu_state *state, struct err *err);
+    int (*set_counter)(struct hv_vcpu *vcpu, uint64_t count, struct err *err);
     int (*gic_get)(struct hv *hv, struct gic_state *ret_state, struct err *err);
     int (*gic_set)(struct hv *hv, const struct gic_state *state, struct err *err);
 

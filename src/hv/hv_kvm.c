@@ -231,6 +231,7 @@ const struct hv_ops hv_kvm_ops = {
     .set_spi = hv_kvm_gic_set_spi,
     .vcpu_get = hv_kvm_regs_get,
     .vcpu_set = hv_kvm_regs_set,
+    .set_counter = hv_kvm_regs_set_counter,
     .gic_get = hv_kvm_gic_state_get,
     .gic_set = hv_kvm_gic_state_set,
     .dirty_start = hv_kvm_mem_dirty_start,

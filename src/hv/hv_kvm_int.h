@@ -85,7 +85,7 @@ int hv_kvm_regs_get(struct hv_vcpu *vcpu, struct vcpu_state *ret_state, struct e
 int hv_kvm_regs_set(struct hv_vcpu *vcpu, const struct vcpu_state *state, struct err *err);
 MUST_CHECK int hv_kvm_regs_get_one(const struct hv_kvm_vcpu *v, uint64_t id, void *ret_val);
 MUST_CHECK int hv_kvm_regs_set_one(const struct hv_kvm_vcpu *v, uint64_t id, const void *val);
-MUST_CHECK int hv_kvm_regs_set_counter(struct hv_kvm_vcpu *v, uint64_t cntvct, struct err *err);
+int hv_kvm_regs_set_counter(struct hv_vcpu *vcpu, uint64_t count, struct err *err);
 
 /* hv_kvm_idregs.c: make the vCPU announce no more than CPU model portable, where KVM lets us. */
 void hv_kvm_idregs_hide(const struct hv_kvm_vcpu *v);

@@ -199,16 +199,16 @@ static int measure_ahead(struct hv_kvm *kvm, const struct hv_kvm_vcpu *v, struct
     return rc;
 }
 
-/* Make the guest's counter read cntvct now, on all vCPUs. */
-int hv_kvm_regs_set_counter(struct hv_kvm_vcpu *v, uint64_t cntvct, struct err *err)
+int hv_kvm_regs_set_counter(struct hv_vcpu *vcpu, uint64_t count, struct err *err)
 {
-    struct hv_kvm *kvm = hv_kvm_of(v->vcpu.hv);
+    struct hv_kvm_vcpu *v = hv_kvm_vcpu_of(vcpu);
+    struct hv_kvm *kvm = hv_kvm_of(vcpu->hv);
     struct kvm_arm_counter_offset none = { 0 }, offset = { 0 };
     uint64_t now;
     int rc;
 
     if (!kvm->has_counter_offset) {
-        rc = set(v, "cntvct_el0", KVM_REG_ARM_TIMER_CNT, &cntvct, sizeof(cntvct), err);
+        rc = set(v, "cntvct_el0", KVM_REG_ARM_TIMER_CNT, &count, sizeof(count), err);
         return rc < 0 ? rc : measure_ahead(kvm, v, err);
     }
     /* With no offset the guest's physical counter is the host's, which is what is subtracted from.
@@ -218,7 +218,7 @@ int hv_kvm_regs_set_counter(struct hv_kvm_vcpu *v, uint64_t cntvct, struct err *
     rc = get(v, "cntpct_el0", KVM_REG_ARM_PTIMER_CNT, &now, sizeof(now), err);
     if (rc < 0)
         return rc;
-    offset.counter_offset = now - cntvct;
+    offset.counter_offset = now - count;
     if (ioctl(kvm->vm, KVM_ARM_SET_COUNTER_OFFSET, &offset) < 0)
         return err_errno(err, "KVM: set the counter");
     return 0;
@@ -262,9 +262,6 @@ int hv_kvm_regs_set(struct hv_vcpu *vcpu, const struct vcpu_state *state, struct
     int rc;
 
     hv_kvm_vcpu_complete(v);
-    rc = hv_kvm_regs_set_counter(v, in.cntvct, err);
-    if (rc < 0)
-        return rc;
     in.cntp_cval += kvm->physical_ahead;
     rc = move_all(v, NULL, &in, err);
     if (rc == 0)

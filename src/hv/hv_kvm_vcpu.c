@@ -107,7 +107,7 @@ int hv_kvm_vcpu_create(struct hv *hv, unsigned index, struct hv_vcpu **ret_vcpu,
     if (rc == 0 && index == hv->vcpus - 1)
         rc = hv_kvm_gic_finish(kvm, err);
     if (rc == 0 && index == hv->vcpus - 1)
-        rc = hv_kvm_regs_set_counter(v, 0, err);
+        rc = hv_kvm_regs_set_counter(&v->vcpu, 0, err);
     if (rc < 0) {
         hv_kvm_vcpu_destroy(&v->vcpu);
         return rc;

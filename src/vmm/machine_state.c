@@ -16,6 +16,13 @@ static int state_set_vcpu(struct hv_vcpu *hv, void *arg, struct err *err)
     return hv->hv->ops->vcpu_set(hv, arg, err);
 }
 
+static int state_set_counter(struct hv_vcpu *hv, void *arg, struct err *err)
+{
+    const struct vcpu_state *state = arg;
+
+    return hv->hv->ops->set_counter(hv, state->cntvct, err);
+}
+
 static bool state_psci_is_ours(const struct machine *machine)
 {
     return !(machine->hv->caps & HV_CAP_PSCI);
@@ -83,6 +90,9 @@ int machine_load(struct machine *machine, const void *data, size_t len, struct e
         struct vcpu *vcpu = &machine->vcpus[i];
         snprintf(name, sizeof(name), "%u", i);
         rc = state_load(data, len, &vcpu_state_desc, state, name, err);
+        /* One counter for all, and before the first timer is set against it. */
+        if (rc == 0 && i == 0)
+            rc = vcpu_call(vcpu, state_set_counter, state, err);
         if (rc == 0)
             rc = vcpu_call(vcpu, state_set_vcpu, state, err);
         if (rc < 0)

@@ -15,13 +15,8 @@
 static int vcpu_enter_at(struct vcpu *vcpu, uint64_t pc, uint64_t x0, struct err *err)
 {
     struct vcpu_state state;
-    int rc = vcpu->machine->hv->ops->vcpu_get(vcpu->hv, &state, err);
-    uint64_t cntvct = state.cntvct;
 
-    if (rc < 0)
-        return rc;
     vcpu_state_reset(&state);
-    state.cntvct = cntvct;
     state.power = VCPU_ON;
     state.pc = pc;
     state.x[0] = x0;

@@ -102,6 +102,7 @@ static void test_round_trip(void **state)
         fill(&in);
         in.pstate = pstates[i] | DAIF_F;
         in.power = i & 1 ? VCPU_OFF : VCPU_ON;
+        timer_set_count(&rig->soc, in.cntvct);
         assert_int_equal(cpu_set_state(rig->c, &in, &err), 0);
         cpu_get_state(rig->c, &out);
         assert_memory_equal(&in, &out, sizeof(in));
@@ -124,6 +125,7 @@ static void test_a_timer_that_was_due_fires(void **state)
     struct err err;
 
     fill(&s);
+    timer_set_count(&rig->soc, s.cntvct);
     s.cntv_cval = s.cntvct - 1;
     assert_int_equal(cpu_set_state(rig->c, &s, &err), 0);
     gic_get_state(rig->soc.gic, &gic);

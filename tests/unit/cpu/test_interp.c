@@ -26,7 +26,12 @@ enum {
     WFE = 0xd503205f,
     SEVL = 0xd50320bf,
     CLREX = 0xd5033f5f,
-    LDXR_X0 = 0xc85f7c20, /* ldxr x0, [x1] */
+    LDXR_X0 = 0xc85f7c20,      /* ldxr x0, [x1] */
+    SWP_X3_X4 = 0xf8238024,    /* swp x3, x4, [x1] */
+    SWP_X4_X5 = 0xf8248025,    /* swp x4, x5, [x1] */
+    SWP_X3_X4_X6 = 0xf82380c4, /* swp x3, x4, [x6] */
+    ADD_X6_X1_8 = 0x91002026,
+    ADD_X6_X1_64 = 0x91010026,
     LDXR_W0 = 0x885f7c20,
     STXR_X3 = 0xc8027c23, /* stxr w2, x3, [x1] */
     LDXP_X4_X5 = 0xc87f1424,
@@ -253,6 +258,14 @@ static void test_exclusives(void **state)
     assert_int_equal(mem[0], 33);
     assert_int_equal(EXCLUSIVE(rig, LDXR_X0, STXR_X3, STXR_X3), 1); /* used up by the first */
     assert_int_equal(mem[0], 33);
+
+    /* Somebody's atomics change the value and put it back: that is noticed. */
+    mem[0] = 11;
+    assert_int_equal(EXCLUSIVE(rig, LDXR_X0, SWP_X3_X4, SWP_X4_X5, STXR_X3), 1);
+    assert_int_equal(mem[0], 11);
+    /* One in the same granule, not in the next. */
+    assert_int_equal(EXCLUSIVE(rig, LDXR_X0, ADD_X6_X1_8, SWP_X3_X4_X6, STXR_X3), 1);
+    assert_int_equal(EXCLUSIVE(rig, LDXR_X0, ADD_X6_X1_64, SWP_X3_X4_X6, STXR_X3), 0);
 
     mem[0] = 1;
     mem[1] = 2;

@@ -459,26 +459,6 @@ static void test_address_translation(void **state)
     assert_int_equal(at(rig, 3, va), 0x801 | (FSC_PERMISSION | 3) << 1);
 }
 
-static void test_tlb_and_code_requests_reach_other_vcpus(void **state)
-{
-    struct sys_rig rig;
-    struct cpu *other;
-
-    (void)state;
-    sys_rig_init(&rig, 2);
-    other = rig.soc.cpus[1];
-    rig_at(&rig, EL1H);
-    atomic_store(&other->request, 0);
-    sys_execute(rig.c, SYSREG(1, 0, 8, 7, 0), 0); /* not broadcast */
-    assert_int_equal(atomic_load(&other->request), 0);
-    sys_execute(rig.c, SYSREG(1, 0, 8, 3, 0), 0);
-    assert_int_equal(atomic_load(&other->request), CPU_REQ_FLUSH);
-    sys_execute(rig.c, SYSREG(1, 0, 7, 1, 0), 0);
-    assert_int_equal(atomic_load(&other->request), CPU_REQ_FLUSH | CPU_REQ_CODE);
-    assert_int_equal(value(&rig, SYSREG(3, 0, 0, 0, 5)), BIT(31));
-    sys_rig_fini(&rig);
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -494,7 +474,6 @@ int main(void)
         T(test_os_lock_and_debug_storage),
         T(test_every_system_operation),
         T(test_address_translation),
-        cmocka_unit_test(test_tlb_and_code_requests_reach_other_vcpus),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
