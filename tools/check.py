@@ -3,7 +3,8 @@
 Build and test everything, stage by stage; one failing stage does not hide the others.
 
   tools/check.py [STAGE ...]     all stages, or those named
-  SAN=1     also the unit tests and a boot of `tiny` under address and undefined sanitizers
+  SAN=1     also the unit tests and a boot of `tiny` under address and undefined sanitizers, and both
+            under the thread sanitizer, with several vCPUs
   LONG=1    also soaks: unit tests repeated, fuzzing for minutes
 
 Logs are in build/check/. The last line is "N passed, N failed"; the exit status is 1 when anything
@@ -34,6 +35,10 @@ TAIL = 60       # lines of a failing stage's log that are shown
 SAN_ENV = {
     "ASAN_OPTIONS": "allocator_may_return_null=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+}
+
+TSAN_ENV = {
+    "TSAN_OPTIONS": f"suppressions={ROOT}/tests/tsan.supp:allocator_may_return_null=1:halt_on_error=1",
 }
 
 Stage = collections.namedtuple("Stage", "name needs run")
@@ -191,6 +196,11 @@ SAN_STAGES = [
     Stage("san-boot", ["san", "venv", "guest"],
           pytest("tests/e2e/test_boot.py", "-k", "test_shell_answers",
                  env=dict(SAN_ENV, IGNITION_BUILD=str(BUILD / "san")))),
+    Stage("tsan", [], build("tsan")),
+    Stage("tsan-unit", ["tsan"], meson_tests("tsan", "--suite", "unit", env=TSAN_ENV)),
+    Stage("tsan-boot", ["tsan", "venv", "guest"],
+          pytest("tests/e2e/test_boot.py", "-k", "test_shell_answers",
+                 env=dict(TSAN_ENV, IGNITION_BUILD=str(BUILD / "tsan")))),
 ]
 
 

@@ -142,7 +142,7 @@ struct cpu {
     uint64_t wake_ns;   /* CPU_STOP_WFI: clock_mono_ns() of the next timer, UINT64_MAX for none */
     struct mmio_access mmio_pending;
     struct mmio_replay replay;
-    jmp_buf escape; /* back to cpu_run() from the depth of a handler */
+    sigjmp_buf escape; /* back to cpu_run() from the depth of a handler */
     enum cpu_stop stop;
     char reason[256];
 };

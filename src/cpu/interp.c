@@ -35,9 +35,10 @@ const struct a64_insn *interp_page_end(struct cpu *c, const struct a64_insn *i)
     return cpu_end_block(c, i - 1);
 }
 
+/* Not _longjmp(), which the thread sanitizer does not follow. Neither saves a signal mask. */
 void cpu_escape(struct cpu *c, enum cpu_escape how)
 {
-    _longjmp(c->escape, how);
+    siglongjmp(c->escape, how);
 }
 
 void cpu_mmio_done(struct cpu *c, uint64_t data)
@@ -137,7 +138,7 @@ static void run_blocks(struct cpu *c)
 
 static enum cpu_stop run(struct cpu *c)
 {
-    int how = _setjmp(c->escape);
+    int how = sigsetjmp(c->escape, 0);
 
     if (how && c->insn) {
         c->retired += (uint64_t)(c->insn - c->block);

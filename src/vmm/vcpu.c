@@ -153,10 +153,14 @@ int vcpu_start_all(struct machine *machine, struct err *err)
         struct vcpu *vcpu = &machine->vcpus[i];
         char name[16];
 
-        *vcpu = (struct vcpu){ .machine = machine, .index = i };
-        vcpu->power = i == 0 ? VCPU_ON : VCPU_OFF;
-        vcpu->entry = machine->boot.entry;
-        vcpu->context = machine->boot.dtb;
+        /* At a restart others may be looking: machine_stop() kicks every vCPU that there is. */
+        lock_take(&machine->lock);
+        *vcpu = (struct vcpu){ .machine = machine,
+                               .index = i,
+                               .power = i == 0 ? VCPU_ON : VCPU_OFF,
+                               .entry = machine->boot.entry,
+                               .context = machine->boot.dtb };
+        lock_drop(&machine->lock);
         snprintf(name, sizeof(name), "vcpu%u", i);
         rc = thread_start(&vcpu->thread, name, vcpu_main, vcpu);
         if (rc < 0) {

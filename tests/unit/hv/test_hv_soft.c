@@ -448,7 +448,7 @@ static void test_masked_interrupt_ends_wfi(void **state)
     static const uint32_t handler[] = { SPIN };
     struct rig *rig = *state;
 
-    LOAD(rig, 24000, 0, MSR_CNTV_TVAL_X0, MSR_CNTV_CTL_X2, DAIFSET_I, WFI, HVC_0);
+    LOAD(rig, 24000, 0, DAIFSET_I, MSR_CNTV_TVAL_X0, MSR_CNTV_CTL_X2, WFI, HVC_0);
     gic_up(rig, handler, ARRAY_LEN(handler));
     assert_int_equal(run_on(rig), HV_EXIT_SMCCC);
 }
