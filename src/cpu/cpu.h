@@ -119,7 +119,7 @@ struct cpu {
         uint64_t elr_el1, spsr_el1;
         uint64_t dbgbvr[VCPU_DEBUG_REGS], dbgbcr[VCPU_DEBUG_REGS];
         uint64_t dbgwvr[VCPU_DEBUG_REGS], dbgwcr[VCPU_DEBUG_REGS];
-        uint64_t os_lock;
+        uint64_t os_lock, dbgclaim;
         uint64_t cntv_ctl, cntv_cval, cntp_ctl, cntp_cval;
     } sys;
     uint64_t retired; /* instructions, up to the last block edge */

@@ -82,6 +82,7 @@ void cpu_get_state(struct cpu *c, struct vcpu_state *ret_state)
     memcpy(s->dbgwvr, c->sys.dbgwvr, sizeof(s->dbgwvr));
     memcpy(s->dbgwcr, c->sys.dbgwcr, sizeof(s->dbgwcr));
     s->os_lock = c->sys.os_lock;
+    s->dbgclaim = c->sys.dbgclaim;
     s->cntvct = timer_count(c->soc);
     s->cntv_ctl = c->sys.cntv_ctl;
     s->cntv_cval = c->sys.cntv_cval;
@@ -129,6 +130,8 @@ static int check_state(const struct vcpu_state *s, struct err *err)
         return refuse(#name, s->name, err);
     VCPU_PAUTH_KEYS(X_)
 #undef X_
+    if (s->dbgclaim > UINT8_MAX)
+        return refuse("dbgclaim", s->dbgclaim, err);
     if (s->cntv_ctl & ~UINT64_C(7))
         return refuse("cntv_ctl", s->cntv_ctl, err);
     if (s->cntp_ctl & ~UINT64_C(7))
@@ -162,6 +165,7 @@ int cpu_set_state(struct cpu *c, const struct vcpu_state *s, struct err *err)
     memcpy(c->sys.dbgwvr, s->dbgwvr, sizeof(s->dbgwvr));
     memcpy(c->sys.dbgwcr, s->dbgwcr, sizeof(s->dbgwcr));
     c->sys.os_lock = s->os_lock & 1;
+    c->sys.dbgclaim = s->dbgclaim;
     c->sys.cntv_ctl = s->cntv_ctl & (TIMER_CTL_ENABLE | TIMER_CTL_IMASK);
     c->sys.cntv_cval = s->cntv_cval;
     c->sys.cntp_ctl = s->cntp_ctl & (TIMER_CTL_ENABLE | TIMER_CTL_IMASK);

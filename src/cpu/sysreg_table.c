@@ -24,6 +24,7 @@
 #define CPACR_MASK       BITS(21, 20)
 #define MDSCR_MASK       (BIT(0) | BIT(6) | BITS(15, 12) | BITS(23, 22) | BITS(27, 26) | BITS(30, 29))
 #define MDSCR_TDCC       BIT(12)
+#define CLAIM_TAGS       UINT64_C(0xff)
 #define FPCR_MASK        (BITS(26, 22) | BIT(19)) /* AHP, DN, FZ, RMode; FZ16 */
 #define FPSR_MASK        (BIT(27) | BIT(7) | BITS(4, 0))
 #define CNTKCTL_EL0PCTEN BIT(0)
@@ -215,6 +216,28 @@ static void write_oslar(struct cpu *c, uint64_t val)
     c->sys.os_lock = val & 1;
 }
 
+/* Claim tags: reading SET tells which there are, reading CLR which are set (D19.3.9, D19.3.8). */
+static uint64_t read_claimset(struct cpu *c)
+{
+    (void)c;
+    return CLAIM_TAGS;
+}
+
+static void write_claimset(struct cpu *c, uint64_t val)
+{
+    c->sys.dbgclaim |= val & CLAIM_TAGS;
+}
+
+static uint64_t read_claimclr(struct cpu *c)
+{
+    return c->sys.dbgclaim;
+}
+
+static void write_claimclr(struct cpu *c, uint64_t val)
+{
+    c->sys.dbgclaim &= ~val;
+}
+
 static uint64_t read_oslsr(struct cpu *c)
 {
     return OSLSR_OSLM | (c->sys.os_lock ? OSLSR_OSLK : 0);
@@ -309,8 +332,8 @@ const struct sysreg_row sysreg_rows[] = {
     { E(2, 0, 1, 1, 4),   R1,     0,               0,          "OSLSR_EL1",       read_oslsr,     NULL,           NULL },
     { E(2, 0, 1, 3, 4),   RW1,    0,               0,          "OSDLR_EL1",       read_zero,      ignore,         NULL },
     { E(2, 0, 1, 4, 4),   RW1,    0,               0,          "DBGPRCR_EL1",     read_zero,      ignore,         NULL },
-    { E(2, 0, 7, 8, 6),   RW1,    0,               0,          "DBGCLAIMSET_EL1", read_zero,      ignore,         NULL },
-    { E(2, 0, 7, 9, 6),   RW1,    0,               0,          "DBGCLAIMCLR_EL1", read_zero,      ignore,         NULL },
+    { E(2, 0, 7, 8, 6),   RW1,    0,               0,          "DBGCLAIMSET_EL1", read_claimset,  write_claimset, NULL },
+    { E(2, 0, 7, 9, 6),   RW1,    0,               0,          "DBGCLAIMCLR_EL1", read_claimclr,  write_claimclr, NULL },
     { E(2, 0, 7, 14, 6),  R1,     0,               0,          "DBGAUTHSTATUS_EL1", read_zero,    NULL,           NULL },
     { E(2, 3, 0, 1, 0),   RO,     0,               0,          "MDCCSR_EL0",      read_zero,      NULL,           el0_dcc },
     { E(2, 3, 0, 4, 0),   RW,     0,               0,          "DBGDTR_EL0",      read_zero,      ignore,         el0_dcc },

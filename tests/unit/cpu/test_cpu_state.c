@@ -75,6 +75,7 @@ static void fill(struct vcpu_state *s)
         s->dbgwcr[i] = n++;
     }
     s->os_lock = 0;
+    s->dbgclaim = 0xa5;
     s->cntvct = 777777;
     s->cntv_ctl = 1;
     s->cntv_cval = 888888;
@@ -151,6 +152,7 @@ static void test_what_the_model_lacks_is_refused_by_name(void **state)
         { F(fpcr), BIT(0), "fpcr=0x1: this CPU model cannot hold it" },
         { F(apiakeyhi_el1), 7, "apiakeyhi_el1=0x7: this CPU model cannot hold it" },
         { F(apgakeylo_el1), 1, "apgakeylo_el1=0x1: this CPU model cannot hold it" },
+        { F(dbgclaim), 0x100, "dbgclaim=0x100: this CPU model cannot hold it" },
         { F(cntv_ctl), 8, "cntv_ctl=0x8: this CPU model cannot hold it" },
         { F(icc_igrpen1_el1), 2, "icc_igrpen1_el1=0x2: this interrupt controller cannot hold it" },
 #undef F

@@ -379,6 +379,21 @@ static void test_os_lock_and_debug_storage(void **state)
     assert_int_equal(rig->c->sys.dbgbvr[5], 0x105);
 }
 
+static void test_claim_tags(void **state)
+{
+    struct sys_rig *rig = *state;
+    uint16_t set = SYSREG(2, 0, 7, 8, 6), clr = SYSREG(2, 0, 7, 9, 6);
+
+    assert_int_equal(value(rig, set), 0xff);
+    assert_int_equal(value(rig, clr), 0);
+    assert_int_equal(try_write(rig, EL1H, set, UINT64_C(0xfff000000000a5)), 0);
+    assert_int_equal(try_write(rig, EL1H, set, 0x10), 0);
+    assert_int_equal(value(rig, set), 0xff);
+    assert_int_equal(value(rig, clr), 0xb5);
+    assert_int_equal(try_write(rig, EL1H, clr, 0x31), 0);
+    assert_int_equal(value(rig, clr), 0x84);
+}
+
 /* Every SYS encoding: at EL1 the listed ones, at EL0 the few that SCTLR_EL1 lets through. */
 static void test_every_system_operation(void **state)
 {
@@ -472,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_models_by_name),
         T(test_pstate_fields),
         T(test_os_lock_and_debug_storage),
+        T(test_claim_tags),
         T(test_every_system_operation),
         T(test_address_translation),
     };
