@@ -104,6 +104,9 @@ struct cpu {
     uint64_t sp_bank[2]; /* SP_EL0 and SP_EL1; the selected one lives in x[REG_SP] instead */
     uint8_t signals;     /* gic_signals() as of the last CPU_REQ_IRQ */
     bool fp_enabled;     /* CPACR_EL1.FPEN allows FP at the current EL; kept by mmu_update() */
+    uint8_t debug_armed; /* enum debug_kind that the debug registers ask for; see debug.h */
+    uint8_t debug;       /* those that may happen at the current EL; kept by debug_update() */
+    uint64_t probe_mask; /* address bits that make cpu_probe() look at a whole store: memop.h */
 
     /* Exclusive monitor: address, size, what was seen there and in exmon.h; see excl.c. */
     gpa_t excl_gpa;

@@ -202,11 +202,11 @@ static void test_probe(void **state)
 
     rig_map(rig, 12, VA, 3, PAGE_A | PTE_PAGE);
     rig_map(rig, 12, VA + 0x1000, 3, PAGE_B | PTE_PAGE | PTE_RO);
-    assert_ok(rig, cpu_probe(c, VA + 0xff0, 16, MMU_WRITE));
-    assert_ok(rig, cpu_probe(c, VA + 0xff8, 16, MMU_READ));
-    assert_exc(rig, cpu_probe(c, VA + 0xff8, 16, MMU_WRITE));
+    assert_ok(rig, cpu_probe(c, VA + 0xff0, 16, 8, MMU_WRITE));
+    assert_ok(rig, cpu_probe(c, VA + 0xff8, 16, 8, MMU_READ));
+    assert_exc(rig, cpu_probe(c, VA + 0xff8, 16, 8, MMU_WRITE));
     assert_abort(rig, VA + 0x1000, ISS_DABT_WNR | FSC_PERMISSION | 3);
-    assert_exc(rig, cpu_probe(c, VA + 0x1ff8, 16, MMU_READ));
+    assert_exc(rig, cpu_probe(c, VA + 0x1ff8, 16, 8, MMU_READ));
     assert_abort(rig, VA + 0x2000, FSC_TRANSLATION | 3);
 }
 
