@@ -262,7 +262,10 @@ void *cpu_host(struct cpu *c, gva_t tagged, unsigned size, enum mmu_access acces
     gva_t va = mmu_untag(c, tagged);
     struct place place;
 
-    check_align(c, tagged, size, as, true);
+    /* An atomic's fault is a read's, if a read would have had it, too (D19.2.37, WnR). */
+    check_align(c, tagged, size, access == MMU_WRITE ? MMU_WRITE : MMU_READ, true);
+    if (access == MMU_RMW && !mmu_hit_write(c, va, size))
+        (void)locate(c, va, tagged, MMU_READ, c->el == 0);
     place = locate(c, va, tagged, as, c->el == 0);
     if (!place.host)
         exc_data_abort(c, tagged, FSC_UNSUPPORTED_EXCL, as == MMU_WRITE, false);
