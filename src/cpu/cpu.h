@@ -127,6 +127,10 @@ struct cpu {
     } sys;
     uint64_t retired; /* instructions, up to the last block edge */
 
+    /* Where `retired` has to be looked at, exactly; see cpu_due_at(). UINT64_MAX: nowhere. */
+    uint64_t due;  /* before the instruction with this number, timer_update() is called */
+    uint64_t edge; /* from here on instructions are executed one by one, so as not to miss it */
+
     /* Exceptions taken since the last instruction was retired; see exc.c. */
     uint64_t exc_retired;
     unsigned exc_streak;
@@ -171,10 +175,13 @@ struct soc {
     struct exmon exmon;
     unsigned pa_bits; /* ID_AA64MMFR0_EL1.PARange */
     uint64_t counter_hz;
+    bool deterministic;  /* one vCPU: its instructions are the clock, a nanosecond each, and */
+    uint64_t skipped_ns; /* the time that it would have slept */
     _Atomic uint64_t counter_offset; /* guest counter = host time in ticks - offset */
     const struct cpu_model *model;
 
-    /* The host's clock; clock_mono_ns() but in tests. */
+    /* The host's clock, which drives the counter; clock_mono_ns() but in tests. See timer_now_ns().
+     */
     uint64_t (*now_ns)(void);
 
     /* A vCPU's next timer moved: from deadline_ns on (now_ns scale, UINT64_MAX: never) it wants
@@ -192,6 +199,12 @@ enum cpu_stop cpu_run(struct cpu *c);
 
 /* Answer the pending MMIO access; data counts for reads. */
 void cpu_mmio_done(struct cpu *c, uint64_t data);
+
+/* Instructions that were completed. Also while one is being executed. Own thread. */
+uint64_t cpu_retired(const struct cpu *c);
+
+/* Call timer_update() when exactly `count` instructions have been completed. Own thread. */
+void cpu_due_at(struct cpu *c, uint64_t count);
 
 /* Ask the vCPU to look at something (enum cpu_request) at the next block edge. Any thread. It does
  * not wake a vCPU that sleeps outside cpu_run(): hv_soft.c does, and relies on the order being

@@ -31,6 +31,7 @@ int cpu_create(struct soc *soc, unsigned index, struct cpu **ret_cpu, struct err
     c->soc = soc;
     c->index = index;
     c->wake_ns = UINT64_MAX;
+    cpu_due_at(c, UINT64_MAX);
     broadcast_init(&c->ring);
     rc = tlb_create(&c->tlb, err);
     if (rc == 0)

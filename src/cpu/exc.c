@@ -71,7 +71,7 @@ void exc_pstate_set(struct cpu *c, uint64_t pstate)
 /* Did an instruction complete since the last exception? cpu_escape() has not counted yet. */
 static void watch_progress(struct cpu *c)
 {
-    uint64_t retired = c->retired + (c->insn ? (uint64_t)(c->insn - c->block) : 0);
+    uint64_t retired = cpu_retired(c);
 
     if (retired != c->exc_retired) {
         c->exc_retired = retired;

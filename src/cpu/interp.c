@@ -15,6 +15,7 @@
 #include "cpu/exc.h"
 #include "cpu/mmu.h"
 #include "cpu/sysreg_access.h"
+#include "cpu/timer.h"
 
 #define TCR_TBI0 BIT(37)
 #define TCR_TBI1 BIT(38)
@@ -40,6 +41,21 @@ const struct a64_insn *interp_page_end(struct cpu *c, const struct a64_insn *i)
 void cpu_escape(struct cpu *c, enum cpu_escape how)
 {
     siglongjmp(c->escape, how);
+}
+
+uint64_t cpu_retired(const struct cpu *c)
+{
+    return c->retired + (c->insn ? (uint64_t)(c->insn - c->block) : 0);
+}
+
+/* A block, which nothing interrupts, is a page of instructions at most. */
+void cpu_due_at(struct cpu *c, uint64_t count)
+{
+    c->due = count;
+    if (count == UINT64_MAX)
+        c->edge = UINT64_MAX;
+    else
+        c->edge = count < CODE_PAGE_INSNS ? 0 : count - CODE_PAGE_INSNS;
 }
 
 void cpu_mmio_done(struct cpu *c, uint64_t data)
@@ -107,6 +123,10 @@ static bool look(struct cpu *c)
             return true;
         }
     }
+    if (UNLIKELY(c->retired >= c->due)) {
+        (void)timer_update(c); /* moves it on */
+        sys_requests(c, CPU_REQ_IRQ);
+    }
     if (UNLIKELY(c->signals))
         exc_interrupt(c);
     return false;
@@ -171,12 +191,13 @@ static void run_blocks(struct cpu *c)
     c->insn = NULL;
 }
 
-/* Debug exceptions may come: one instruction where one may come before the next, else as usual. */
-static void run_debugged(struct cpu *c)
+/* Debug exceptions may come, or the clock has to be looked at soon: one instruction where something
+ * may come before the next, else as usual. */
+static void run_watched(struct cpu *c)
 {
     if (c->debug & DEBUG_STEP)
         step(c);
-    else if ((c->debug & DEBUG_BREAK) && debug_breaks_page(c, c->pc))
+    else if (c->retired >= c->edge || ((c->debug & DEBUG_BREAK) && debug_breaks_page(c, c->pc)))
         (void)run_one(c);
     else
         run_blocks(c);
@@ -197,10 +218,10 @@ static enum cpu_stop run(struct cpu *c)
     if (c->replay.count)
         finish_mmio(c);
     while (!look(c)) {
-        if (LIKELY(!c->debug))
+        if (LIKELY(!c->debug && c->retired < c->edge))
             run_blocks(c);
         else
-            run_debugged(c);
+            run_watched(c);
     }
     return c->stop;
 }
