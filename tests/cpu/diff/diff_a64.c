@@ -40,6 +40,7 @@ struct failure {
 /* What a row has been through. */
 struct seen {
     uint64_t ran, faulted, misaligned, refused; /* cases; of faults those of single instructions */
+    uint32_t ones, zeros;                       /* bits of words that ran */
     uint64_t modes;                             /* of FPCR, a bit each */
     uint64_t raised;                            /* bits of FPSR that a single instruction set */
 };
@@ -121,6 +122,8 @@ static void count(struct test *t, const struct sequence *s, const struct diff_in
         if (ours->end == DIFF_END_UNDEFINED)
             continue;
         seen->ran++;
+        seen->ones |= s->word[n];
+        seen->zeros |= ~s->word[n];
         seen->modes |= BIT(gen_mode(in->state.fpcr));
         seen->faulted += ours->end == DIFF_END_FAULT;
         seen->misaligned += ours->end == DIFF_END_ALIGN;
@@ -244,16 +247,19 @@ static const char *const class_names[] = {
     [A64_CLASS_SIMD] = "AdvSIMD",       [A64_CLASS_VMEM] = "vector load, store",
 };
 
-/* By class of rows: instructions that ran to their end or faulted, those that are UNDEFINED, rows
- * that ran in every mode of FPCR, rows that set a bit of FPSR. */
+/* By class of rows: bits of fields that were both 0 and 1 in words that ran (where the manual
+ * reserves a value they cannot be); instructions that ran to their end or faulted, those that are
+ * UNDEFINED; rows that ran in every mode of FPCR, rows that set a bit of FPSR. */
 static void show_counts(const struct test *t)
 {
-    printf("%-18s %5s %11s %9s %9s %9s %6s   %s\n", "class", "rows", "ran", "faults", "misalign",
-           "UNDEFINED", "modes", "IOC  DZC  OFC  UFC  IXC  IDC   QC");
+    printf("%-18s %5s %11s %10s %8s %8s %9s %6s   %s\n", "class", "rows", "fields", "ran", "faults",
+           "misalign", "UNDEFINED", "modes", "IOC  DZC  OFC  UFC  IXC  IDC   QC");
     for (unsigned cls = 0; cls < ARRAY_LEN(class_names); cls++) {
         static const uint8_t flags[] = { 0, 1, 2, 3, 4, 7, 27 };
         struct seen sum = { 0 };
         unsigned rows = 0, all_modes = 0, raised[ARRAY_LEN(flags)] = { 0 };
+        unsigned bits = 0, tried = 0;
+        char fields[24];
 
         for (unsigned r = 0; r < t->row_count; r++) {
             const struct seen *seen = &t->seen[t->rows[r]];
@@ -261,6 +267,8 @@ static void show_counts(const struct test *t)
             if (a64_rows[t->rows[r]].cls != cls)
                 continue;
             rows++;
+            bits += (unsigned)__builtin_popcount(~a64_rows[t->rows[r]].mask);
+            tried += (unsigned)__builtin_popcount(seen->ones & seen->zeros);
             sum.ran += seen->ran;
             sum.faulted += seen->faulted;
             sum.misaligned += seen->misaligned;
@@ -269,8 +277,9 @@ static void show_counts(const struct test *t)
             for (unsigned f = 0; f < ARRAY_LEN(flags); f++)
                 raised[f] += seen->raised >> flags[f] & 1;
         }
-        printf("%-18s %5u %11" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %6u  ",
-               class_names[cls], rows, sum.ran, sum.faulted, sum.misaligned, sum.refused,
+        snprintf(fields, sizeof(fields), "%u/%u", tried, bits);
+        printf("%-18s %5u %11s %10" PRIu64 " %8" PRIu64 " %8" PRIu64 " %9" PRIu64 " %6u  ",
+               class_names[cls], rows, fields, sum.ran, sum.faulted, sum.misaligned, sum.refused,
                all_modes);
         for (unsigned f = 0; f < ARRAY_LEN(flags); f++)
             printf(" %4u", raised[f]);

@@ -11,7 +11,7 @@
 #include "arch/esr.h"
 #include "rig.h"
 
-#define WORDS     3000 /* of each row */
+#define WORDS     1000 /* of each row */
 #define EL0_CODE  RIG_USER
 #define EL1_CODE  (RIG_SYSTEM + 0x8000)
 #define EL1H      UINT64_C(5)
