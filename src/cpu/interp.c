@@ -25,7 +25,7 @@ const struct a64_insn *interp_decode(struct cpu *c, const struct a64_insn *i)
     uint32_t word = __atomic_load_n(&c->page->words[n], __ATOMIC_RELAXED);
     struct a64_insn *slot = &c->page->insn[n];
 
-    a64_decode(slot, word, 4 * n);
+    a64_decode_for(slot, word, 4 * n, c->soc->model->features);
     return slot->fn(c, slot);
 }
 

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/thread.h"
@@ -237,6 +239,13 @@ static void soft_kick(struct hv_vcpu *vcpu)
     soft_wake(v);
 }
 
+/* RNDR: as good as the host's. */
+static bool soft_random(void *ctx, uint64_t *ret_val)
+{
+    (void)ctx;
+    return getentropy(ret_val, sizeof(*ret_val)) == 0;
+}
+
 /* ---- machine ---- */
 
 static int soft_probe(struct err *err)
@@ -304,6 +313,7 @@ static int soft_create(const struct hv_config *config, struct hv **ret_hv, struc
     }
     soft->soc.timer_moved = soft_timer_moved;
     soft->soc.timer_ctx = soft;
+    soft->soc.random = soft_random;
     soft->hv = (struct hv){ .ops = &hv_soft_ops,
                             .caps = HV_CAP_ANY_COUNTER | HV_CAP_EXACT_CPU,
                             .vcpus = config->vcpus,

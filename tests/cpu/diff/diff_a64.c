@@ -2,10 +2,11 @@
  * Differential test: random instructions of every row of the decode table, on our interpreter and
  * on another arm64 CPU, results compared to the bit.
  *
- * usage: diff_a64 [--seed N] [--cases N] [--row PART] -- COMMAND...
+ * usage: diff_a64 [--seed N] [--cases N] [--row PART] [--cpu MODEL] -- COMMAND...
  * COMMAND runs native.c's program: "qemu-aarch64-static -cpu ... native", or just "native" on
  * arm64.
- * --row restricts the test to rows whose name begins with PART.
+ * --row restricts the test to rows whose name begins with PART. --cpu max tries also what model
+ * `portable` lacks: the other CPU must have it.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -22,6 +23,7 @@
 struct test {
     struct gen gen;
     struct rig rig;
+    const struct cpu_model *model;
     struct child child;
     enum a64_op rows[A64_OPS]; /* to walk */
     unsigned row_count, next_row;
@@ -219,7 +221,8 @@ static void pick_rows(struct test *t, const char *part)
     for (unsigned op = 0; op < A64_OPS; op++) {
         const struct a64_row *row = &a64_rows[op];
 
-        if (!row->flags && !strncmp(row->name, part, strlen(part)))
+        if (!row->flags && !(row->needs & ~t->model->features) &&
+            !strncmp(row->name, part, strlen(part)))
             t->rows[t->row_count++] = (enum a64_op)op;
     }
 }
@@ -245,6 +248,7 @@ static int run(struct test *t, uint64_t cases, uint64_t seed, char *const argv[]
     if (rc < 0)
         return rc;
     rig_init(&t->rig);
+    t->rig.soc.model = t->model;
     t->gen.state = seed;
     while (rc == 0 && t->cases < cases)
         rc = run_batch(t);
@@ -263,10 +267,12 @@ int main(int argc, char **argv)
         { "seed", required_argument, NULL, 's' },
         { "cases", required_argument, NULL, 'n' },
         { "row", required_argument, NULL, 'r' },
+        { "cpu", required_argument, NULL, 'c' },
         { 0 },
     };
     uint64_t seed = 1, cases = 200000;
-    const char *part = "";
+    const char *part = "", *cpu = "portable";
+    struct err err;
     struct test *t = calloc(1, sizeof(*t));
     int opt, rc;
 
@@ -277,11 +283,18 @@ int main(int argc, char **argv)
             cases = strtoull(optarg, NULL, 0);
         else if (opt == 'r')
             part = optarg;
+        else if (opt == 'c')
+            cpu = optarg;
         else
             return 2;
     }
     if (!t || optind == argc) {
-        fprintf(stderr, "usage: diff_a64 [--seed N] [--cases N] [--row PART] -- COMMAND...\n");
+        fprintf(stderr, "usage: diff_a64 [--seed N] [--cases N] [--row PART] [--cpu MODEL] -- "
+                        "COMMAND...\n");
+        return 2;
+    }
+    if (idregs_find(cpu, &t->model, &err) < 0) {
+        fprintf(stderr, "diff_a64: %s\n", err.msg);
         return 2;
     }
     pick_rows(t, part);

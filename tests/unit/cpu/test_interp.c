@@ -6,6 +6,7 @@
 #include "../test.h"
 #include "arch/esr.h"
 #include "cpu/code.h"
+#include "cpu/idregs.h"
 #include "cpu/interp.h"
 #include "rig.h"
 
@@ -35,6 +36,7 @@ enum {
     STP_X0_X1 = 0xa9000440,
     LDR_X0_POST = 0xf8408440, /* ldr x0, [x2], #8 */
     LDR_X0_SP = 0xf94003e0,
+    CFINV = 0xd500401f,
 };
 
 static int setup(void **state)
@@ -395,7 +397,7 @@ static void test_el0_may_not(void **state)
         0xd4000002, /* HVC */
         0xd4000003, /* SMC */
         0xd4400000, /* HLT */
-        0xd500401f, /* CFINV: FlagM is not announced */
+        CFINV,      /* FlagM is not announced */
         0xd5380000, /* MRS x0, MIDR_EL1 */
         0xd5181000, /* MSR SCTLR_EL1, x0 */
         0xd500409f, /* MSR PAN, #0 */
@@ -407,6 +409,21 @@ static void test_el0_may_not(void **state)
         assert_int_equal(rig_run(rig), CPU_STOP_HVC);
         if (ec(rig) != EC_UNKNOWN)
             fail_msg("%08x at EL0: EC %#x", words[n], ec(rig));
+    }
+}
+
+/* What is UNDEFINED in one model runs in another; the slots of a machine are decoded for its own.
+ */
+static void test_the_cpu_model_decides(void **state)
+{
+    struct rig *rig = *state;
+
+    for (unsigned max = 0; max < 2; max++) {
+        rig->soc.model = max ? &idregs_max : &idregs_portable;
+        PROGRAM(rig, CODE, CFINV, SVC);
+        assert_int_equal(rig_run(rig), CPU_STOP_HVC);
+        assert_int_equal(ec(rig), max ? EC_SVC64 : EC_UNKNOWN);
+        assert_int_equal(rig->c->sys.spsr_el1 & BITS(31, 28), max ? NZCV_C : 0);
     }
 }
 
@@ -429,6 +446,7 @@ int main(void)
         TEST(test_a_branch_drops_the_tag),
         TEST(test_a_misaligned_sp_faults_where_it_is_checked),
         TEST(test_el0_may_not),
+        TEST(test_the_cpu_model_decides),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* Loads, stores, fetches and TLB maintenance: what the MMU remembers, and what it must not. */
+#include "cpu/idregs.h"
 #include "sys_rig.h"
 
 #define VA     UINT64_C(0x0000123456789000)
@@ -303,6 +304,33 @@ static void test_tlbi_of_blocks(void **state)
     sys_execute(rig->c, TLBI_VAE1, tlbi_arg(0x10000, 0));
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(look(rig, 0x10000 + i * 0x1000), 2);
+
+    /* A 64K page is sixteen, its block is 512 MiB; the low bits of the operand do not count. */
+    rig->soc.model = &idregs_max;
+    for (unsigned i = 8; i < 16; i++) {
+        rig_poke(rig, low + i * 0x1000, 1);
+        rig_poke(rig, high + i * 0x1000, 2);
+    }
+    for (unsigned named = 0; named < 16; named++) {
+        rig_mmu(rig, TCR_64K);
+        rig_map(rig, 16, 0x10000, 3, low | PTE_PAGE);
+        for (unsigned i = 0; i < 16; i++)
+            assert_int_equal(look(rig, 0x10000 + i * 0x1000), 1);
+        rig_map(rig, 16, 0x10000, 3, high | PTE_PAGE);
+        sys_execute(rig->c, TLBI_VAE1, tlbi_arg(0x10000 + named * 0x1000, 0));
+        for (unsigned i = 0; i < 16; i++)
+            assert_int_equal(look(rig, 0x10000 + i * 0x1000), 2);
+    }
+    block = align_down(UPPER, BIT(29));
+    rig_map(rig, 16, block, 2, align_down(RIG_RAM, BIT(29)) | PTE_BLOCK);
+    mmu_flush_all(rig->c);
+    assert_int_equal(look(rig, block + (low - RIG_RAM)), 1);
+    assert_int_equal(look(rig, block + (high - RIG_RAM)), 2);
+    rig_map(rig, 16, block, 2, 0);
+    sys_execute(rig->c, TLBI_VAAE1, tlbi_arg(block + BIT(28), 0));
+    assert_exc(rig, (void)cpu_ld8(rig->c, block + (low - RIG_RAM)));
+    assert_abort(rig, block + (low - RIG_RAM), FSC_TRANSLATION | 2);
+    assert_exc(rig, (void)cpu_ld8(rig->c, block + (high - RIG_RAM)));
 }
 
 static void test_asids_are_kept_apart_without_flushing(void **state)
