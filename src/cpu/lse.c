@@ -5,20 +5,20 @@
 #include "cpu/atomic16.h"
 #include "cpu/memop.h"
 
-#define FETCH(name, type, fetch)                                                   \
-    HANDLER(name)                                                                  \
-    {                                                                              \
-        type *host = cpu_host(c, memop_base(c, i), sizeof(type), MMU_WRITE, NULL); \
-        type val = (type)X(rm);                                                    \
-        X(rd) = fetch;                                                             \
-        return i + 1;                                                              \
+#define FETCH(name, type, fetch)                                                    \
+    HANDLER(name)                                                                   \
+    {                                                                               \
+        type *host = cpu_host(c, memop_base(c, i), sizeof(type), MMU_ATOMIC, NULL); \
+        type val = (type)X(rm);                                                     \
+        X(rd) = fetch;                                                              \
+        return i + 1;                                                               \
     }
 
 /* Minimum and maximum have no host instruction: swap until nobody came between. */
 #define FETCH_PICK(name, type, as, op)                                                         \
     HANDLER(name)                                                                              \
     {                                                                                          \
-        type *host = cpu_host(c, memop_base(c, i), sizeof(type), MMU_WRITE, NULL);             \
+        type *host = cpu_host(c, memop_base(c, i), sizeof(type), MMU_ATOMIC, NULL);            \
         type val = (type)X(rm), old = __atomic_load_n(host, __ATOMIC_RELAXED);                 \
         while (!__atomic_compare_exchange_n(host, &old, (as)old op(as) val ? old : val, false, \
                                             __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))               \
@@ -31,7 +31,7 @@
 #define COMPARE_SWAP(name, type)                                                       \
     HANDLER(name)                                                                      \
     {                                                                                  \
-        type *host = cpu_host(c, memop_base(c, i), sizeof(type), MMU_WRITE, NULL);     \
+        type *host = cpu_host(c, memop_base(c, i), sizeof(type), MMU_ATOMIC, NULL);    \
         type seen = (type)X(rm);                                                       \
         __atomic_compare_exchange_n(host, &seen, (type)X(rd), false, __ATOMIC_SEQ_CST, \
                                     __ATOMIC_SEQ_CST);                                 \
@@ -71,7 +71,7 @@ static void pair_set(struct cpu *c, unsigned even, uint64_t first, uint64_t seco
 
 HANDLER(CASP_w)
 {
-    uint64_t *host = cpu_host(c, memop_base(c, i), 8, MMU_WRITE, NULL);
+    uint64_t *host = cpu_host(c, memop_base(c, i), 8, MMU_ATOMIC, NULL);
     uint64_t seen = W(rm) | odd_get(c, i->rm) << 32;
     uint64_t desired = W(rd) | odd_get(c, i->rd) << 32;
 
@@ -82,7 +82,7 @@ HANDLER(CASP_w)
 
 HANDLER(CASP_x)
 {
-    void *host = cpu_host(c, memop_base(c, i), 16, MMU_WRITE, NULL);
+    void *host = cpu_host(c, memop_base(c, i), 16, MMU_ATOMIC, NULL);
     u128 seen = atomic16_cas(host, atomic16_make(X(rm), odd_get(c, i->rm)),
                              atomic16_make(X(rd), odd_get(c, i->rd)));
 

@@ -214,6 +214,7 @@ bool mmu_walk_allows(const struct mmu_page *page, enum mmu_access access, bool u
     case MMU_EXEC:
         return user ? page->exec_el0 : page->exec_el1;
     case MMU_WRITE:
+    case MMU_ATOMIC:
         return user ? page->write_el0 : page->write_el1 && !(pan && page->user_data);
     default:
         return user ? page->user_data : !(pan && page->user_data);

@@ -203,11 +203,11 @@ static void test_probe(void **state)
 
     rig_map(rig, 12, VA, 3, PAGE_A | PTE_PAGE);
     rig_map(rig, 12, VA + 0x1000, 3, PAGE_B | PTE_PAGE | PTE_RO);
-    assert_ok(rig, cpu_probe(c, VA + 0xff0, 16, MMU_WRITE));
-    assert_ok(rig, cpu_probe(c, VA + 0xff8, 16, MMU_READ));
-    assert_exc(rig, cpu_probe(c, VA + 0xff8, 16, MMU_WRITE));
+    assert_ok(rig, cpu_probe(c, VA + 0xff0, 16, 8, MMU_WRITE));
+    assert_ok(rig, cpu_probe(c, VA + 0xff8, 16, 8, MMU_READ));
+    assert_exc(rig, cpu_probe(c, VA + 0xff8, 16, 8, MMU_WRITE));
     assert_abort(rig, VA + 0x1000, ISS_DABT_WNR | FSC_PERMISSION | 3);
-    assert_exc(rig, cpu_probe(c, VA + 0x1ff8, 16, MMU_READ));
+    assert_exc(rig, cpu_probe(c, VA + 0x1ff8, 16, 8, MMU_READ));
     assert_abort(rig, VA + 0x2000, FSC_TRANSLATION | 3);
 }
 
@@ -251,6 +251,13 @@ static void test_tlbi_forms(void **state)
             assert_int_equal(look(rig, va), 0xbb);
         }
     }
+
+    /* While ASIDs have 8 bits, the upper half of the operand is nothing. */
+    sysreg_write(rig->c, SYSREG(3, 0, 2, 0, 2), TCR_4K & ~TCR_AS);
+    remap(rig, VA, USER);
+    sys_execute(rig->c, TLBI_ASIDE1, tlbi_arg(0, 0xff34));
+    assert_int_equal(look(rig, VA), 0xbb);
+    sysreg_write(rig->c, SYSREG(3, 0, 2, 0, 2), TCR_4K);
 
     /* Another page or another ASID is no reason to forget; a wrong one is no reason to crash. */
     remap(rig, VA, USER);
@@ -535,6 +542,10 @@ static void test_cache_operations(void **state)
     assert_exc(rig, mmu_zero_block(c, VA + 0x1027));
     assert_abort(rig, VA + 0x1027, ISS_DABT_WNR | FSC_PERMISSION | 3);
     rig_map(rig, 12, VA + 0x2000, 3, PAGE_A | PTE_PAGE | PTE_DEVICE);
+    assert_exc(rig, mmu_zero_block(c, VA + 0x2000));
+    assert_abort(rig, VA + 0x2000, ISS_DABT_WNR | FSC_ALIGNMENT);
+    /* Which comes before permissions. */
+    rig_map(rig, 12, VA + 0x2000, 3, PAGE_A | PTE_PAGE | PTE_DEVICE | PTE_RO);
     assert_exc(rig, mmu_zero_block(c, VA + 0x2000));
     assert_abort(rig, VA + 0x2000, ISS_DABT_WNR | FSC_ALIGNMENT);
 }
