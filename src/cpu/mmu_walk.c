@@ -24,6 +24,8 @@
 #define DESC_AP_TABLE_NO_USER BIT(61)
 #define DESC_AP_TABLE_RO      BIT(62)
 
+#define ATTR_NORMAL_NC 0x44 /* MAIR: inner and outer non-cacheable */
+
 #define TTBR_BADDR    BITS(47, 1)
 #define MMFR0_TGRAN64 BITS(27, 24) /* 0: there */
 
@@ -144,7 +146,9 @@ static void fill_page(const struct cpu *c, uint64_t desc, uint64_t tables, struc
     page->exec_el1 = !(desc & DESC_PXN) && !(tables & DESC_PXN_TABLE) && !page->write_el0 &&
                      !(wxn && page->write_el1);
     page->attr = (uint8_t)(c->sys.mair_el1 >> 8 * FIELD_GET(DESC_ATTRINDX, desc));
-    page->sh = mmu_is_device(page) ? 2 : (uint8_t)FIELD_GET(DESC_SH, desc);
+    /* What is not cached at all is outer shareable, and PAR_EL1.SH says so. */
+    page->sh =
+        mmu_is_device(page) || page->attr == ATTR_NORMAL_NC ? 2 : (uint8_t)FIELD_GET(DESC_SH, desc);
     page->global = !(desc & DESC_NG);
 }
 

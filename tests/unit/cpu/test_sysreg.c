@@ -545,6 +545,74 @@ static void test_address_translation(void **state)
     assert_int_equal(at(rig, 3, va), 0x801 | (FSC_PERMISSION | 3) << 1);
 }
 
+/* Shareability as PAR_EL1 reports it: what is cached nowhere is outer shareable. */
+static void test_par_attributes(void **state)
+{
+    static const struct {
+        uint8_t attr;
+        unsigned sh, reported; /* of the descriptor; of PAR_EL1 */
+    } t[] = {
+        { 0xff, 0, 0 }, { 0xff, 2, 2 }, { 0xff, 3, 3 }, { 0xbb, 3, 3 },
+        { 0x4f, 0, 0 }, { 0xf4, 3, 3 }, { 0x44, 0, 2 }, { 0x44, 3, 2 },
+        { 0x00, 0, 2 }, { 0x04, 3, 2 }, { 0x0c, 0, 2 },
+    };
+    struct sys_rig *rig = *state;
+    gva_t va = UINT64_C(0x123456789000);
+    gpa_t gpa = RIG_RAM + 4 * MIB;
+
+    rig_at(rig, EL1H);
+    rig_mmu(rig, TCR_4K);
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        sysreg_write(rig->c, SYSREG(3, 0, 10, 2, 0), t[i].attr);
+        rig_map(rig, 12, va, 3, gpa | (PTE_PAGE & ~(UINT64_C(3) << 8)) | (uint64_t)t[i].sh << 8);
+        assert_int_equal(at(rig, 0, va),
+                         (uint64_t)t[i].attr << 56 | gpa | 0x800 | t[i].reported << 7);
+    }
+    /* MMU off: Device-nGnRnE. */
+    sysreg_write(rig->c, SCTLR, rig->c->sys.sctlr_el1 & ~SCTLR_M);
+    assert_int_equal(at(rig, 0, gpa + 0x123), gpa | 0x900);
+    assert_int_equal(at(rig, 0, BIT(40)), 0x801 | FSC_ADDR_SIZE << 1);
+}
+
+/* Every fault of a walk is a result; only an external abort is an exception of the instruction. */
+static void test_address_translation_faults(void **state)
+{
+    struct sys_rig *rig = *state;
+    struct cpu *c = rig->c;
+    gva_t va = UINT64_C(0x123456789000), tagged = va | UINT64_C(0x5a) << 56;
+
+    rig_at(rig, EL1H);
+    rig_mmu(rig, TCR_4K | TCR_TBI0);
+    for (unsigned level = 0; level <= 3; level++) {
+        uint64_t desc = level == 3 ? PTE_PAGE : PTE_BLOCK;
+
+        rig_map(rig, 12, va, level, 0);
+        assert_int_equal(at(rig, 0, tagged), 0x801 | (FSC_TRANSLATION | level) << 1);
+        if (level) { /* no block at level 0 */
+            rig_map(rig, 12, va, level, desc & ~PTE_AF);
+            assert_int_equal(at(rig, 0, tagged), 0x801 | (FSC_ACCESS_FLAG | level) << 1);
+            rig_map(rig, 12, va, level, desc | BIT(40));
+            assert_int_equal(at(rig, 0, tagged), 0x801 | (FSC_ADDR_SIZE | level) << 1);
+            rig_map(rig, 12, va, level, desc);
+            assert_int_equal(at(rig, 2, tagged), 0x801 | (FSC_PERMISSION | level) << 1);
+        }
+        if (level == 3)
+            break;
+        rig_map(rig, 12, va, level, RIG_DEVICE | PTE_TABLE);
+        for (volatile unsigned op2 = 0; op2 < 4; op2++) {
+            c->sys.par_el1 = 0x1234;
+            assert_exc(rig, (void)at(rig, op2, tagged));
+            assert_int_equal(rig_ec(rig), EC_DABT_SAME);
+            assert_int_equal(rig_iss(rig),
+                             ISS_DABT_CM | ISS_DABT_WNR | FSC_EXTERNAL_WALK | (level + 1));
+            assert_int_equal(c->sys.far_el1, tagged);
+            assert_int_equal(c->sys.par_el1, 0x1234);
+            rig_at(rig, EL1H);
+        }
+        rig_map(rig, 12, va, level, 0);
+    }
+}
+
 static void test_tlb_and_code_requests_reach_other_vcpus(void **state)
 {
     struct sys_rig rig;
@@ -582,6 +650,8 @@ int main(void)
         T(test_os_lock_and_debug_storage),
         T(test_every_system_operation),
         T(test_address_translation),
+        T(test_par_attributes),
+        T(test_address_translation_faults),
         cmocka_unit_test(test_tlb_and_code_requests_reach_other_vcpus),
     };
 
