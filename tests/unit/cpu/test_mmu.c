@@ -136,6 +136,48 @@ static void test_faults_carry_what_the_handler_needs(void **state)
     /* What was allowed without PAN is not with it. */
     rig_at(rig, EL1H | PAN_ON);
     assert_exc(rig, cpu_st8(c, VA, 0));
+    assert_abort(rig, VA, ISS_DABT_WNR | FSC_PERMISSION | 3);
+}
+
+/* PAN stops data accesses of EL1, DC ZVA among them; not fetches, cache maintenance, AT, and
+ * accesses as EL0 would make them (D8.4.3). */
+static void test_what_pan_looks_at(void **state)
+{
+    struct sys_rig *rig = *state;
+    struct cpu *c = rig->c;
+    void *volatile seen = NULL;
+
+    rig_map(rig, 12, VA, 3, PAGE_A | USER);
+    rig_map(rig, 12, VA + 0x1000, 3, PAGE_B | USER | PTE_RO);
+    for (volatile unsigned warm = 0; warm < 2; warm++) {
+        if (warm) { /* nothing that the TLB got without PAN helps */
+            rig_at(rig, EL1H);
+            cpu_st8(c, VA, 1);
+        }
+        rig_at(rig, EL1H | PAN_ON);
+        assert_exc(rig, (void)cpu_ld8(c, VA));
+        assert_abort(rig, VA, FSC_PERMISSION | 3);
+        rig_at(rig, EL1H | PAN_ON);
+        assert_exc(rig, cpu_st64(c, VA, 0));
+        assert_abort(rig, VA, ISS_DABT_WNR | FSC_PERMISSION | 3);
+        rig_at(rig, EL1H | PAN_ON);
+        assert_exc(rig, (void)cpu_host(c, VA, 8, MMU_READ, NULL));
+        assert_abort(rig, VA, FSC_PERMISSION | 3);
+        rig_at(rig, EL1H | PAN_ON);
+        assert_exc(rig, (void)cpu_host(c, VA, 8, MMU_ATOMIC, NULL));
+        assert_abort(rig, VA, FSC_PERMISSION | 3);
+        rig_at(rig, EL1H | PAN_ON);
+        assert_exc(rig, mmu_zero_block(c, VA));
+        assert_abort(rig, VA, ISS_DABT_WNR | FSC_PERMISSION | 3);
+        rig_at(rig, EL1H | PAN_ON);
+        assert_ok(rig, (void)cpu_ld(c, VA, 8, true));
+        assert_ok(rig, cpu_st(c, VA, 8, 7, true));
+        assert_ok(rig, (void)mmu_cache_op(c, VA, MMU_READ));
+        assert_ok(rig, (void)mmu_cache_op(c, VA, MMU_WRITE));
+        rig_fetching(rig, EL1H | PAN_ON, VA + 0x1000);
+        assert_ok(rig, seen = mmu_fetch_page(c, VA + 0x1000));
+        assert_non_null(seen);
+    }
 }
 
 static void test_alignment_is_enforced_where_it_must(void **state)
@@ -615,6 +657,7 @@ int main(void)
         T(test_every_size_and_alignment),
         T(test_page_crossing),
         T(test_faults_carry_what_the_handler_needs),
+        T(test_what_pan_looks_at),
         T(test_alignment_is_enforced_where_it_must),
         T(test_host_addresses_for_atomics),
         T(test_probe),
