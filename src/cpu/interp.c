@@ -52,22 +52,18 @@ void cpu_mmio_done(struct cpu *c, uint64_t data)
 
 /* AArch64.BranchAddr (Arm DDI 0487, shared/functions): with top-byte-ignore the tag of a branch
  * target does not reach the PC. */
-static gva_t untagged(const struct cpu *c, gva_t pc)
+static void drop_tag(struct cpu *c)
 {
-    bool upper = pc & BIT(55);
+    uint64_t top = c->pc >> 55;
 
-    if (c->sys.tcr_el1 & (upper ? TCR_TBI1 : TCR_TBI0))
-        return (gva_t)sign_extend(pc, 56);
-    return pc;
+    if (UNLIKELY(top && top != 0x1ff && (c->sys.tcr_el1 & (top & 1 ? TCR_TBI1 : TCR_TBI0))))
+        c->pc = (gva_t)sign_extend(c->pc, 56);
 }
 
 /* The slot of the instruction at c->pc; makes its page the current one. Faults like a fetch. */
 static const struct a64_insn *fetch(struct cpu *c)
 {
-    uint64_t top = c->pc >> 55;
-
-    if (UNLIKELY(top && top != 0x1ff))
-        c->pc = untagged(c, c->pc);
+    drop_tag(c);
     if (UNLIKELY(c->pc & 3))
         exc_pc_align(c, c->pc);
     c->page = mmu_fetch_page(c, c->pc);
@@ -124,6 +120,7 @@ static void run_blocks(struct cpu *c)
         i = i->fn(c, i);
     }
     c->insn = NULL;
+    drop_tag(c); /* before an interrupt saves it, or a kick shows it */
 }
 
 enum cpu_stop cpu_run(struct cpu *c)

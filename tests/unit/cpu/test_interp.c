@@ -37,6 +37,7 @@ enum {
     LDR_X0_POST = 0xf8408440, /* ldr x0, [x2], #8 */
     LDR_X0_SP = 0xf94003e0,
     CFINV = 0xd500401f,
+    MRS_X5_RNDR = 0xd53b2405,
 };
 
 static int setup(void **state)
@@ -159,6 +160,27 @@ static void test_a_kick_ends_every_kind_of_loop(void **state)
         pthread_join(thread, NULL);
         assert_in_range(rig->c->pc, CODE, CODE + 8);
     }
+}
+
+static bool kick_random(void *ctx, uint64_t *ret_val)
+{
+    *ret_val = 0;
+    cpu_request(ctx, CPU_REQ_KICK);
+    return true;
+}
+
+/* The tag of a branch target is gone before anybody between two instructions can see the PC. */
+static void test_a_kick_sees_no_tag(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->soc.model = &idregs_max;
+    rig->soc.random = kick_random; /* comes with the instruction before the branch */
+    rig->soc.random_ctx = rig->c;
+    PROGRAM(rig, CODE, MRS_X5_RNDR, BR_X0);
+    rig->c->x[0] = (CODE + 0x100) | UINT64_C(0x5a) << 56; /* TCR_EL1.TBI0 is set */
+    assert_int_equal(rig_run(rig), CPU_STOP_KICKED);
+    assert_int_equal(rig->c->pc, CODE + 0x100);
 }
 
 static void test_a_kick_before_the_run_is_not_lost(void **state)
@@ -434,6 +456,7 @@ int main(void)
         TEST(test_every_instruction_is_counted),
         TEST(test_a_faulting_instruction_is_not_counted),
         TEST(test_a_kick_ends_every_kind_of_loop),
+        TEST(test_a_kick_sees_no_tag),
         TEST(test_a_kick_before_the_run_is_not_lost),
         TEST(test_invalidated_code_is_read_again),
         TEST(test_code_pages_are_bounded),
