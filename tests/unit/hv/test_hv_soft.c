@@ -40,6 +40,9 @@ enum {
     MSR_EOIR1_X4 = 0xd518cc24,
     MRS_X6_ELR = 0xd5384026,
     MRS_X7_ESR = 0xd5385207,
+    MRS_X0_RNDR = 0xd53b2400,
+    MRS_X1_RNDRRS = 0xd53b2421,
+    MRS_X2_NZCV = 0xd53b4202,
 };
 
 struct rig {
@@ -50,10 +53,10 @@ struct rig {
     struct hv_exit exit;
 };
 
-static int setup(void **state)
+static int setup_model(void **state, const char *cpu)
 {
     static struct rig rig;
-    struct hv_config config = { .vcpus = 1, .cpu = "portable" };
+    struct hv_config config = { .vcpus = 1, .cpu = cpu };
     struct err err;
 
     memset(&rig, 0, sizeof(rig));
@@ -68,6 +71,16 @@ static int setup(void **state)
     assert_int_equal(rig.ops->vcpu_create(rig.hv, 0, &rig.vcpu, &err), 0);
     *state = &rig;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_model(state, "portable");
+}
+
+static int setup_max(void **state)
+{
+    return setup_model(state, "max");
 }
 
 static int teardown(void **state)
@@ -552,6 +565,18 @@ static void test_what_it_cannot_do_is_said(void **state)
     assert_int_equal(rig->ops->probe(&err), 0);
 }
 
+/* Model max draws from the host: numbers come, and no two are the same. */
+static void test_random_numbers_are_the_hosts(void **state)
+{
+    struct rig *rig = *state;
+    const uint64_t *x = rig->exit.smccc.x;
+
+    LOAD(rig, 0, 0, MRS_X0_RNDR, MRS_X1_RNDRRS, MRS_X2_NZCV, HVC_0);
+    assert_int_equal(run_on(rig), HV_EXIT_SMCCC);
+    assert_true(x[0] && x[1] && x[0] != x[1]);
+    assert_int_equal(x[2], 0);
+}
+
 static void test_two_machines_in_one_process(void **state)
 {
     struct rig *a = *state, b;
@@ -597,6 +622,7 @@ int main(void)
         T(test_protect_and_unmap),
         T(test_instructions_are_counted),
         T(test_what_it_cannot_do_is_said),
+        cmocka_unit_test_setup_teardown(test_random_numbers_are_the_hosts, setup_max, teardown),
         T(test_two_machines_in_one_process),
     };
 
