@@ -140,9 +140,14 @@ uint8_t gic_group_priority(const struct gic_vcpu *v, uint8_t priority, unsigned 
 
 bool gic_deliverable(const struct gic_vcpu *v, const struct gic_best *best)
 {
+    uint8_t running = gic_running(v);
+
     if (best->intid == GIC_SPURIOUS || best->priority >= v->pmr)
         return false;
-    return gic_group_priority(v, best->priority, best->group) < gic_running(v);
+    /* Both sides without the bits that do not count for the pending one: with a binary point of 7
+     * it preempts nothing, whatever runs, and its own group priority alone would be the highest. */
+    return running == GIC_PRIO_IDLE || gic_group_priority(v, best->priority, best->group) <
+                                           gic_group_priority(v, running, best->group);
 }
 
 void gic_update(struct gic *gic, unsigned vcpu)

@@ -241,6 +241,45 @@ static void test_binary_points(void **state)
     }
 }
 
+/* Preemption between the groups, each with a binary point of its own: what counts is the pending
+ * one's, for both sides. */
+static void test_preemption_between_groups(void **state)
+{
+    static const struct {
+        unsigned bpr0, bpr1; /* group 1 runs, group 0 is pending */
+        uint8_t running, pending;
+        bool preempts;
+    } t[] = {
+        { 2, 3, 0x30, 0x28, true },  { 2, 3, 0x30, 0x30, false }, { 2, 3, 0x30, 0xa0, false },
+        { 7, 3, 0x30, 0x28, false }, { 7, 3, 0x30, 0xa0, false }, { 7, 3, 0xa0, 0x00, false },
+        { 6, 3, 0x30, 0x28, false }, { 6, 3, 0xa0, 0x78, true },  { 6, 3, 0xa0, 0x90, false },
+        { 5, 3, 0x48, 0x30, true },  { 5, 3, 0x48, 0x40, false }, { 5, 7, 0x48, 0x30, false },
+    };
+    struct gic_rig *rig = *state;
+
+    gicd_w(rig, GICD_CTLR, 3);
+    gicd_w(rig, IGROUPR + 4, ~(1u << 5)); /* SPI 5 in group 0 */
+    icc_w(rig, 0, ICC_IGRPEN0, 1);
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        icc_w(rig, 0, ICC_BPR0, t[i].bpr0);
+        icc_w(rig, 0, ICC_BPR1, t[i].bpr1);
+        gic_dist_write(rig->gic, IPRIORITYR + SPI(6), 1, t[i].running);
+        gic_dist_write(rig->gic, IPRIORITYR + SPI(5), 1, t[i].pending);
+        gic_set_spi(rig->gic, 6, true);
+        assert_int_equal(icc_r(rig, 0, ICC_IAR1), SPI(6));
+        gic_set_spi(rig->gic, 5, true);
+        if (gic_signals(rig->gic, 0) != (t[i].preempts ? GIC_SIGNAL_FIQ : 0))
+            fail_msg("row %zu: signals %u", i, gic_signals(rig->gic, 0));
+        assert_int_equal(icc_r(rig, 0, ICC_IAR0), t[i].preempts ? SPI(5) : NONE);
+        gic_set_spi(rig->gic, 5, false);
+        gic_set_spi(rig->gic, 6, false);
+        if (t[i].preempts)
+            icc_w(rig, 0, ICC_EOIR0, SPI(5));
+        icc_w(rig, 0, ICC_EOIR1, SPI(6));
+        assert_int_equal(icc_r(rig, 0, ICC_RPR), 0xff);
+    }
+}
+
 /* What is acknowledged when nothing may be: 1023, and nothing changes. */
 static void test_spurious(void **state)
 {
@@ -603,6 +642,7 @@ int main(void)
         T(test_sgi_groups),
         T(test_ends_of_both_groups),
         T(test_binary_points),
+        T(test_preemption_between_groups),
         T(test_spurious),
         T(test_intids_that_are_not_there),
         T(test_changes_while_active),
