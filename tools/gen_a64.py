@@ -32,6 +32,7 @@ class Row:
     value: int = 0
     fn: str = ""
     over: str = ""
+    needs: str = ""
     missing: bool = False
     nodiff: bool = False
     beats: set = field(default_factory=set)
@@ -67,7 +68,7 @@ def parse_row(line, cls, where):
         key, _, value = option.partition("=")
         if key in ("missing", "nodiff") and not value:
             setattr(row, key, True)
-        elif key in ("fn", "over") and value:
+        elif key in ("fn", "over", "needs") and value:
             setattr(row, key, value)
         else:
             raise TableError(f"{where}: {name}: unknown option {option}")
@@ -216,7 +217,8 @@ def emit_source(rows, header):
         flags = ["A64_MISSING"] * row.missing + ["A64_NODIFF"] * row.nodiff
         fn = "a64_missing" if row.missing else "op_" + row.fn
         out.append(f'    {{ "{row.name}", "{row.pattern}", {row.mask:#010x}, {row.value:#010x}, '
-                   f'fmt_{row.fmt}, {fn}, A64_CLASS_{row.cls.upper()}, {"|".join(flags) or 0} }},')
+                   f'fmt_{row.fmt}, {fn}, A64_CLASS_{row.cls.upper()}, {"|".join(flags) or 0}, '
+                   f'{"CPU_" + row.needs if row.needs else 0} }},')
     out += ["};", "", "enum a64_op a64_match(uint32_t w)", "{"]
     emit_tree(out, rows, 0, 1)
     out.append("}")

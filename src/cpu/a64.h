@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cpu/a64_table.h"
+#include "cpu/idregs.h"
 #include "cpu/insn.h"
 
 enum a64_class {
@@ -31,6 +32,7 @@ struct a64_row {
     a64_fn fn;
     uint8_t cls;   /* enum a64_class */
     uint8_t flags; /* enum a64_row_flags */
+    uint8_t needs; /* enum cpu_feature bits that a CPU model must have, or the row is UNDEFINED */
 };
 
 extern const struct a64_row a64_rows[A64_OPS];
@@ -38,9 +40,16 @@ extern const struct a64_row a64_rows[A64_OPS];
 /* The row of a word by its fixed bits, or A64_OPS. */
 enum a64_op a64_match(uint32_t word);
 
-/* Fill *i for the word. at: the instruction's offset in its page, bytes. Returns the row, or
- * A64_OPS when the word is UNDEFINED (i->fn then takes the exception). */
-enum a64_op a64_decode(struct a64_insn *i, uint32_t word, unsigned at);
+/* Fill *i for the word. at: the instruction's offset in its page, bytes. features: what the CPU
+ * model has (enum cpu_feature). Returns the row, or A64_OPS when the word is UNDEFINED (i->fn then
+ * takes the exception). */
+enum a64_op a64_decode_for(struct a64_insn *i, uint32_t word, unsigned at, unsigned features);
+
+/* The same for a CPU with every feature there is. */
+static inline enum a64_op a64_decode(struct a64_insn *i, uint32_t word, unsigned at)
+{
+    return a64_decode_for(i, word, at, ~0u);
+}
 
 /* Handlers of what has no row, and of rows marked missing. */
 const struct a64_insn *a64_undefined(struct cpu *c, const struct a64_insn *i);

@@ -184,6 +184,11 @@ struct soc {
      */
     uint64_t (*now_ns)(void);
 
+    /* RNDR and RNDRRS: a random number, or false when there is none now. NULL: never. Any vCPU's
+     * thread. */
+    bool (*random)(void *ctx, uint64_t *ret_val);
+    void *random_ctx;
+
     /* A vCPU's next timer moved: from deadline_ns on (now_ns scale, UINT64_MAX: never) it wants
      * CPU_REQ_TIMER. Called on the vCPU's thread; NULL when nobody drives timers. */
     void (*timer_moved)(void *ctx, unsigned vcpu, uint64_t deadline_ns);

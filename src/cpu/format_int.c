@@ -221,6 +221,16 @@ bool fmt_ccmp_imm(struct a64_insn *i, unsigned at)
     return fmt_ccmp_reg(i, at);
 }
 
+/* imm: the rotation of RMIF; ra: its mask of flags. */
+bool fmt_flags(struct a64_insn *i, unsigned at)
+{
+    (void)at;
+    i->rn = fmt_src(i->raw, 5);
+    i->ra = (uint8_t)fmt_bits(i->raw, 0, 4);
+    i->imm = fmt_bits(i->raw, 15, 6);
+    return true;
+}
+
 /* Conditional select: imm is the set of NZCV values that choose rn. */
 bool fmt_csel(struct a64_insn *i, unsigned at)
 {

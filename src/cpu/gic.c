@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define IROUTER_AFFINITY (BITS(39, 32) | BITS(23, 0))
+#define IROUTER_AFFINITY BITS(23, 0)
 
 int gic_create(struct soc *soc, void (*wake)(void *ctx, unsigned vcpu), void *ctx,
                struct gic **ret_gic, struct err *err)
@@ -60,7 +60,8 @@ uint32_t gic_find_vcpu(const struct gic *gic, uint64_t affinity)
     return GIC_NOBODY;
 }
 
-/* GICD_TYPER.No1N = 1: Interrupt_Routing_Mode is RES0, an SPI has one target. */
+/* GICD_TYPER.No1N = 1: Interrupt_Routing_Mode is RES0, an SPI has one target. A3V = 0: so is Aff3.
+ */
 void gic_route(struct gic *gic, unsigned intid, uint64_t val)
 {
     gic->irouter[intid] = val & IROUTER_AFFINITY;
@@ -139,9 +140,14 @@ uint8_t gic_group_priority(const struct gic_vcpu *v, uint8_t priority, unsigned 
 
 bool gic_deliverable(const struct gic_vcpu *v, const struct gic_best *best)
 {
+    uint8_t running = gic_running(v);
+
     if (best->intid == GIC_SPURIOUS || best->priority >= v->pmr)
         return false;
-    return gic_group_priority(v, best->priority, best->group) < gic_running(v);
+    /* Both sides without the bits that do not count for the pending one: with a binary point of 7
+     * it preempts nothing, whatever runs, and its own group priority alone would be the highest. */
+    return running == GIC_PRIO_IDLE || gic_group_priority(v, best->priority, best->group) <
+                                           gic_group_priority(v, running, best->group);
 }
 
 void gic_update(struct gic *gic, unsigned vcpu)

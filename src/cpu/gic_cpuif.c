@@ -67,12 +67,22 @@ static void deactivate(struct gic *gic, unsigned vcpu, uint64_t intid) REQUIRES(
         gic_update(gic, gic->target[intid]);
 }
 
-/* End of interrupt: the running priority drops (4.8.4), and with EOImode 0 it is deactivated. */
+/* Is the highest active priority one of this group? */
+static bool runs(const struct gic_vcpu *v, unsigned group)
+{
+    uint32_t active = v->apr[0] | v->apr[1];
+
+    return v->apr[group] & active & -active;
+}
+
+/* End of interrupt: the running priority drops (4.8.4), and with EOImode 0 it is deactivated. One
+ * that is not the last acknowledged is UNPREDICTABLE: with another group running, or none, or with
+ * an INTID that is not there, nothing happens. */
 static void end(struct gic *gic, unsigned vcpu, unsigned group, uint64_t intid) REQUIRES(gic->lock)
 {
     struct gic_vcpu *v = &gic->vcpu[vcpu];
 
-    if (intid >= GIC_INTIDS)
+    if (intid >= GIC_INTIDS || !runs(v, group))
         return;
     v->apr[group] &= v->apr[group] - 1;
     if (!(v->ctlr & ICC_CTLR_EOIMODE))
@@ -87,9 +97,10 @@ static unsigned highest(struct gic *gic, unsigned vcpu, unsigned group) REQUIRES
     return best.group == group ? best.intid : GIC_SPURIOUS;
 }
 
-/* An SGI to the vCPUs that a SGI register names (12.2.20). It arrives only where it is configured
- * for the group that the register stands for. */
-static void send_sgi(struct gic *gic, unsigned vcpu, unsigned group, uint64_t val)
+/* An SGI to the vCPUs that a SGI register names (12.2.20). With one security state ICC_SGI1R
+ * reaches SGIs of either group, the other two only those that are configured for group 0 (12.1.10,
+ * forwarding an SGI to a target PE). */
+static void send_sgi(struct gic *gic, unsigned vcpu, bool group0_only, uint64_t val)
     REQUIRES(gic->lock)
 {
     uint32_t bit = 1u << FIELD_GET(SGIR_INTID, val);
@@ -106,7 +117,7 @@ static void send_sgi(struct gic *gic, unsigned vcpu, unsigned group, uint64_t va
 
         if ((val & SGIR_IRM) ? i == vcpu : !named)
             continue;
-        if (!!(bank->group & bit) != group)
+        if (group0_only && (bank->group & bit))
             continue;
         bank->latch |= bit;
         gic_update(gic, i);
@@ -207,13 +218,13 @@ static bool write_locked(struct gic *gic, unsigned vcpu, uint16_t enc, uint64_t 
         v->apr[1] = (uint32_t)val;
         break;
     case ICC_SGI1R:
-        send_sgi(gic, vcpu, 1, val);
+        send_sgi(gic, vcpu, false, val);
         break;
     case ICC_SGI0R:
-        send_sgi(gic, vcpu, 0, val);
+    case ICC_ASGI1R:
+        send_sgi(gic, vcpu, true, val);
         break;
-    case ICC_ASGI1R: /* the other security state: there is none */
-    case ICC_SRE:    /* fixed */
+    case ICC_SRE: /* fixed */
         break;
     case ICC_CTLR:
         v->ctlr = val & ICC_CTLR_WRITE;

@@ -8,15 +8,22 @@
 #define IDREGS_PA_BITS_MIN 36
 #define IDREGS_PA_BITS_BIG 40 /* when RAM ends above 60 GiB */
 
+/* What not every model has, besides what its ID registers alone decide. */
+enum cpu_feature {
+    CPU_FLAGM = 1, /* CFINV, RMIF, SETF8, SETF16 */
+    CPU_RNG = 2,   /* RNDR, RNDRRS */
+};
+
 struct cpu_model {
     const char *name;
+    unsigned features; /* enum cpu_feature; the ID registers say the same */
     uint64_t midr, ctr, dczid, clidr;
     uint64_t pfr0, dfr0, isar0, isar1;
-    uint64_t mmfr0; /* without PARange: the machine's */
+    uint64_t mmfr0; /* without PARange: the machine's; TGran* decide which granules there are */
     uint64_t mmfr1, mmfr2;
 };
 
-extern const struct cpu_model idregs_portable;
+extern const struct cpu_model idregs_portable, idregs_max;
 
 /* The model of that name, or an error that names the ones there are. */
 MUST_CHECK int idregs_find(const char *name, const struct cpu_model **ret_model, struct err *err);

@@ -120,6 +120,37 @@ CCMP(CCMN_imm_x, alu_adds64(c, X(rn), (uint64_t)i->imm, 0))
 CCMP(CCMP_imm_w, alu_subs32(c, W(rn), (uint32_t)i->imm))
 CCMP(CCMP_imm_x, alu_subs64(c, X(rn), (uint64_t)i->imm))
 
+/* FEAT_FlagM: flags from the low bits of a rotated register, where the mask has ones. */
+HANDLER(RMIF)
+{
+    uint64_t mask = (uint64_t)i->ra << 28;
+
+    c->nzcv = (c->nzcv & ~mask) | (alu_ror64(X(rn), (unsigned)i->imm) << 28 & mask);
+    return i + 1;
+}
+
+/* N, Z and V as an 8- or 16-bit result in the low bits of a register has them: V is set when the
+ * bit above it differs from its sign. C stays. */
+#define SETF(name, bits)                                                      \
+    HANDLER(name)                                                             \
+    {                                                                         \
+        uint32_t val = W(rn);                                                 \
+                                                                              \
+        c->nzcv = (c->nzcv & NZCV_C) | (val >> (bits - 1) & 1 ? NZCV_N : 0) | \
+                  (val & low_mask(bits) ? 0 : NZCV_Z) |                       \
+                  ((val >> (bits - 1) ^ val >> bits) & 1 ? NZCV_V : 0);       \
+        return i + 1;                                                         \
+    }
+
+SETF(SETF8, 8)
+SETF(SETF16, 16)
+
+HANDLER(CFINV)
+{
+    c->nzcv ^= NZCV_C;
+    return i + 1;
+}
+
 /* Conditional select: rn as it is, or what the instruction makes of rm. */
 #define SELECT(name, R, otherwise)                                   \
     HANDLER(name)                                                    \

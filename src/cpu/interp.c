@@ -27,7 +27,7 @@ const struct a64_insn *interp_decode(struct cpu *c, const struct a64_insn *i)
     uint32_t word = __atomic_load_n(&c->page->words[n], __ATOMIC_RELAXED);
     struct a64_insn *slot = &c->page->insn[n];
 
-    a64_decode(slot, word, 4 * n);
+    a64_decode_for(slot, word, 4 * n, c->soc->model->features);
     return slot->fn(c, slot);
 }
 
@@ -70,23 +70,19 @@ void cpu_mmio_done(struct cpu *c, uint64_t data)
 
 /* AArch64.BranchAddr (Arm DDI 0487, shared/functions): with top-byte-ignore the tag of a branch
  * target does not reach the PC. */
-static gva_t untagged(const struct cpu *c, gva_t pc)
+static void drop_tag(struct cpu *c)
 {
-    bool upper = pc & BIT(55);
+    uint64_t top = c->pc >> 55;
 
-    if (c->sys.tcr_el1 & (upper ? TCR_TBI1 : TCR_TBI0))
-        return (gva_t)sign_extend(pc, 56);
-    return pc;
+    if (UNLIKELY(top && top != 0x1ff && (c->sys.tcr_el1 & (top & 1 ? TCR_TBI1 : TCR_TBI0))))
+        c->pc = (gva_t)sign_extend(c->pc, 56);
 }
 
 /* The slot of the instruction at c->pc; makes its page the current one. Faults like a fetch, in the
  * order of D1.3.5: PC alignment, translation, breakpoint, illegal state. */
 static const struct a64_insn *fetch(struct cpu *c)
 {
-    uint64_t top = c->pc >> 55;
-
-    if (UNLIKELY(top && top != 0x1ff))
-        c->pc = untagged(c, c->pc);
+    drop_tag(c);
     if (UNLIKELY(c->pc & 3))
         exc_pc_align(c, c->pc);
     c->page = mmu_fetch_page(c, c->pc);
@@ -145,6 +141,7 @@ static const struct a64_insn *run_one(struct cpu *c)
         c->pc = cpu_insn_va(c, next);
     }
     c->insn = NULL;
+    drop_tag(c);
     return i;
 }
 
@@ -164,7 +161,7 @@ static void step(struct cpu *c)
         if (!(c->debug & DEBUG_STEP)) /* it turned stepping off */
             return;
     }
-    c->pc = untagged(c, c->pc);
+    drop_tag(c);
     debug_step_taken(c, stepped, raw);
 }
 
@@ -189,6 +186,7 @@ static void run_blocks(struct cpu *c)
         i = i->fn(c, i);
     }
     c->insn = NULL;
+    drop_tag(c); /* before an interrupt saves it, or a kick shows it */
 }
 
 /* Debug exceptions may come, or the clock has to be looked at soon: one instruction where something

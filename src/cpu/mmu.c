@@ -19,13 +19,15 @@
 struct place {
     uint8_t *host;
     gpa_t gpa;
-    bool aligned_only; /* Device memory: alignment is enforced */
 };
 
 /* Permissions of memory that the host mapped (hv.h) decide between memory and device. */
 static bool range_allows(const struct soc_range *range, enum mmu_access access)
 {
-    static const unsigned need[] = { SOC_READ, SOC_READ | SOC_WRITE, SOC_EXEC };
+    static const unsigned need[] = { [MMU_READ] = SOC_READ,
+                                     [MMU_WRITE] = SOC_READ | SOC_WRITE,
+                                     [MMU_EXEC] = SOC_EXEC,
+                                     [MMU_ATOMIC] = SOC_READ | SOC_WRITE };
 
     return range && (range->prot & need[access]) == need[access];
 }
@@ -80,52 +82,61 @@ static bool hidden(const struct cpu *c, gva_t va)
     return UNLIKELY(c->debug_armed & DEBUG_WATCH) && debug_watches_page(c, va);
 }
 
-/* Watchpoints come after alignment and translation faults (D1.3.5). va is untagged. */
-static void check_watch(struct cpu *c, gva_t va, gva_t tagged, unsigned size,
-                        enum mmu_access access, bool user)
+/* ESR_EL1.WnR of a permission fault: a read-modify-write that may not even read is a read. */
+static bool fault_of_write(const struct cpu *c, const struct mmu_page *page, enum mmu_access access,
+                           bool user)
 {
-    if (UNLIKELY(c->debug & DEBUG_WATCH))
-        debug_check_access(c, va, tagged, size, access, user);
+    if (access != MMU_ATOMIC)
+        return access == MMU_WRITE;
+    return mmu_walk_allows(page, MMU_READ, user, pan_applies(c, user));
 }
 
-/* Translate for data. va is untagged; fault_va is what FAR gets. */
+/* Translate for data. va is untagged; fault_va is what FAR gets. The faults of a page come in this
+ * order: of the walk, alignment where the memory type demands it, permissions (Arm DDI 0487,
+ * AArch64.S1Translate). */
 static struct place locate(struct cpu *c, gva_t va, gva_t fault_va, enum mmu_access access,
-                           bool user)
+                           bool user, bool unaligned)
 {
     uint64_t key = key_for(c, va, user), tag = (va & TLB_PAGE_MASK) | key;
     const struct tlb_entry *entry = tlb_slot(c->tlb, va);
-    bool mmu_on = c->sys.sctlr_el1 & SCTLR_M;
+    bool mmu_on = c->sys.sctlr_el1 & SCTLR_M, writes = access != MMU_READ, device;
     const struct soc_range *range;
     struct mmu_page page;
     struct place place;
     unsigned fsc;
 
-    if (mmu_on && (access == MMU_WRITE ? entry->tag_w : entry->tag_r) == tag)
+    if (mmu_on && (writes ? entry->tag_w : entry->tag_r) == tag)
         return (struct place){ .host = (uint8_t *)(uintptr_t)(va + entry->addend),
                                .gpa = (entry->meta & TLB_PAGE_MASK) | (va & ~TLB_PAGE_MASK) };
 
     if (!walk(c, va, access, user, &page, &fsc))
         exc_data_abort(c, fault_va, fsc, access == MMU_WRITE, false);
+    device = mmu_is_device(&page);
+    if (device && unaligned)
+        exc_data_abort(c, fault_va, FSC_ALIGNMENT, access == MMU_WRITE, false);
     if (!mmu_walk_allows(&page, access, user, pan_applies(c, user)))
-        exc_data_abort(c, fault_va, FSC_PERMISSION | page.level, access == MMU_WRITE, false);
+        exc_data_abort(c, fault_va, FSC_PERMISSION | page.level,
+                       fault_of_write(c, &page, access, user), false);
     range = soc_find(c->soc, page.gpa);
-    place = (struct place){ .gpa = page.gpa, .aligned_only = mmu_is_device(&page) };
+    place = (struct place){ .gpa = page.gpa };
     if (!range_allows(range, access))
         return place;
     place.host = range->host + (page.gpa - range->gpa);
-    if (!place.aligned_only && !hidden(c, va))
-        refill(c, va, key, &page, range, access == MMU_WRITE);
-    else if (access == MMU_WRITE && range->region)
+    if (!device && !hidden(c, va))
+        refill(c, va, key, &page, range, writes);
+    else if (writes && range->region)
         gmem_region_mark(range->region, (page.gpa - range->region->gpa) >> GMEM_PAGE_SHIFT);
     return place;
 }
 
-/* Alignment faults of SCTLR_EL1.A come before translation, those of Device memory after. */
-static void check_align(struct cpu *c, gva_t va, unsigned size, enum mmu_access access,
-                        bool enforced)
+/* Is an access to va misaligned? SCTLR_EL1.A has that fault before translation. */
+static bool is_unaligned(struct cpu *c, gva_t va, unsigned size, enum mmu_access access)
 {
-    if (UNLIKELY(enforced && (va & (size - 1))))
+    bool unaligned = va & (size - 1);
+
+    if (UNLIKELY(unaligned && (c->sys.sctlr_el1 & SCTLR_A)))
         exc_data_abort(c, va, FSC_ALIGNMENT, access == MMU_WRITE, false);
+    return unaligned;
 }
 
 static uint64_t host_load(const void *host, unsigned size)
@@ -170,80 +181,116 @@ static bool crosses(gva_t va, unsigned len)
 }
 
 /* One access within a page. */
-static uint64_t load_at(struct cpu *c, gva_t va, gva_t tagged, unsigned size, bool user)
+static uint64_t load_at(struct cpu *c, gva_t va, gva_t tagged, unsigned size, bool user,
+                        bool unaligned)
 {
-    struct place place = locate(c, va, tagged, MMU_READ, user);
+    struct place place = locate(c, va, tagged, MMU_READ, user, unaligned);
 
-    check_align(c, tagged, size, MMU_READ, place.aligned_only);
     return place.host ? host_load(place.host, size) : devmem_read(c, place.gpa, size);
 }
 
-static void store_at(struct cpu *c, gva_t va, gva_t tagged, unsigned size, uint64_t val, bool user)
+static void store_at(struct cpu *c, gva_t va, gva_t tagged, unsigned size, uint64_t val, bool user,
+                     bool unaligned)
 {
-    struct place place = locate(c, va, tagged, MMU_WRITE, user);
+    struct place place = locate(c, va, tagged, MMU_WRITE, user, unaligned);
 
-    check_align(c, tagged, size, MMU_WRITE, place.aligned_only);
     if (place.host)
         host_store(place.host, size, val);
     else
         devmem_write(c, place.gpa, size, val);
 }
 
-/* Both pages of an access that crosses. The second page's fault reports its first byte. Returns
- * whether one of them is Device memory. */
-static bool locate_both(struct cpu *c, gva_t va, gva_t tagged, enum mmu_access access, bool user)
+/* Both pages of an access that crosses, in order: faults first. Those of the second page report its
+ * first byte. */
+static void probe_both(struct cpu *c, gva_t va, gva_t tagged, enum mmu_access access, bool user,
+                       bool unaligned)
 {
     gva_t second = (va & TLB_PAGE_MASK) + BIT(TLB_PAGE_SHIFT);
-    struct place a = locate(c, va, tagged, access, user);
-    struct place b = locate(c, second, tagged + (second - va), access, user);
 
-    return a.aligned_only || b.aligned_only;
+    (void)locate(c, va, tagged, access, user, unaligned);
+    (void)locate(c, second, tagged + (second - va), access, user, unaligned);
 }
 
-/* All faults of an access of len bytes in pieces of size. */
-static void probe(struct cpu *c, gva_t va, gva_t tagged, unsigned len, unsigned size,
-                  enum mmu_access access, bool user)
+/* All faults of an access of len bytes, and after them watchpoints (D1.3.5). */
+static void probe(struct cpu *c, gva_t tagged, unsigned len, enum mmu_access access, bool user,
+                  bool unaligned)
 {
-    bool device;
+    gva_t va = mmu_untag(c, tagged);
 
     if (crosses(va, len))
-        device = locate_both(c, va, tagged, access, user);
+        probe_both(c, va, tagged, access, user, unaligned);
     else
-        device = locate(c, va, tagged, access, user).aligned_only;
-    check_align(c, tagged, size, access, device);
-    check_watch(c, va, tagged, len, access, user);
+        (void)locate(c, va, tagged, access, user, unaligned);
+    if (UNLIKELY(c->debug & DEBUG_WATCH))
+        debug_check_access(c, va, tagged, len, access, user);
 }
 
-uint64_t mmu_load(struct cpu *c, gva_t tagged, unsigned size, bool user)
+/* An access, or one of the parts of an access that is unaligned as a whole. */
+static uint64_t load_part(struct cpu *c, gva_t tagged, unsigned size, bool user, bool unaligned)
 {
     gva_t va = mmu_untag(c, tagged);
     uint64_t val = 0;
 
-    user |= c->el == 0;
-    check_align(c, tagged, size, MMU_READ, c->sys.sctlr_el1 & SCTLR_A);
-    if (UNLIKELY(crosses(va, size) || (c->debug & DEBUG_WATCH)))
-        probe(c, va, tagged, size, size, MMU_READ, user);
     if (LIKELY(!crosses(va, size)))
-        return load_at(c, va, tagged, size, user);
+        return load_at(c, va, tagged, size, user, unaligned);
+    probe_both(c, va, tagged, MMU_READ, user, unaligned);
     for (unsigned i = 0; i < size; i++)
-        val |= load_at(c, va + i, tagged + i, 1, user) << 8 * i;
+        val |= load_at(c, va + i, tagged + i, 1, user, false) << 8 * i;
     return val;
 }
 
-void mmu_store(struct cpu *c, gva_t tagged, unsigned size, uint64_t val, bool user)
+static void store_part(struct cpu *c, gva_t tagged, unsigned size, uint64_t val, bool user,
+                       bool unaligned)
 {
     gva_t va = mmu_untag(c, tagged);
 
-    user |= c->el == 0;
-    check_align(c, tagged, size, MMU_WRITE, c->sys.sctlr_el1 & SCTLR_A);
-    if (UNLIKELY(crosses(va, size) || (c->debug & DEBUG_WATCH)))
-        probe(c, va, tagged, size, size, MMU_WRITE, user);
     if (LIKELY(!crosses(va, size))) {
-        store_at(c, va, tagged, size, val, user);
+        store_at(c, va, tagged, size, val, user, unaligned);
         return;
     }
+    probe_both(c, va, tagged, MMU_WRITE, user, unaligned);
     for (unsigned i = 0; i < size; i++)
-        store_at(c, va + i, tagged + i, 1, val >> 8 * i, user);
+        store_at(c, va + i, tagged + i, 1, val >> 8 * i, user, false);
+}
+
+uint64_t mmu_load(struct cpu *c, gva_t va, unsigned size, bool user)
+{
+    bool unaligned = is_unaligned(c, va, size, MMU_READ);
+
+    user |= c->el == 0;
+    if (UNLIKELY(c->debug & DEBUG_WATCH))
+        probe(c, va, size, MMU_READ, user, unaligned);
+    return load_part(c, va, size, user, unaligned);
+}
+
+void mmu_store(struct cpu *c, gva_t va, unsigned size, uint64_t val, bool user)
+{
+    bool unaligned = is_unaligned(c, va, size, MMU_WRITE);
+
+    user |= c->el == 0;
+    if (UNLIKELY(c->debug & DEBUG_WATCH))
+        probe(c, va, size, MMU_WRITE, user, unaligned);
+    store_part(c, va, size, val, user, unaligned);
+}
+
+void mmu_load16(struct cpu *c, gva_t va, uint64_t ret_val[2])
+{
+    bool unaligned = is_unaligned(c, va, 16, MMU_READ), user = c->el == 0;
+
+    if (UNLIKELY(c->debug & DEBUG_WATCH))
+        probe(c, va, 16, MMU_READ, user, unaligned);
+    ret_val[0] = load_part(c, va, 8, user, unaligned);
+    ret_val[1] = load_part(c, va + 8, 8, user, unaligned);
+}
+
+void mmu_store16(struct cpu *c, gva_t va, const uint64_t val[2])
+{
+    bool unaligned = is_unaligned(c, va, 16, MMU_WRITE), user = c->el == 0;
+
+    if (crosses(va, 16) || (c->debug & DEBUG_WATCH))
+        probe(c, va, 16, MMU_WRITE, user, unaligned);
+    store_part(c, va, 8, val[0], user, unaligned);
+    store_part(c, va + 8, 8, val[1], user, unaligned);
 }
 
 void cpu_probe(struct cpu *c, gva_t tagged, unsigned len, unsigned size, enum mmu_access access)
@@ -252,24 +299,21 @@ void cpu_probe(struct cpu *c, gva_t tagged, unsigned len, unsigned size, enum mm
 
     if (LIKELY(access == MMU_WRITE ? mmu_hit_write(c, va, len) : mmu_hit_read(c, va, len)))
         return;
-    check_align(c, tagged, size, access, c->sys.sctlr_el1 & SCTLR_A);
-    probe(c, va, tagged, len, size, access, c->el == 0);
+    probe(c, tagged, len, access, c->el == 0, is_unaligned(c, tagged, size, access));
 }
 
 void *cpu_host(struct cpu *c, gva_t tagged, unsigned size, enum mmu_access access, gpa_t *ret_gpa)
 {
-    enum mmu_access as = access == MMU_RMW ? MMU_WRITE : access;
     gva_t va = mmu_untag(c, tagged);
     struct place place;
 
-    /* An atomic's fault is a read's, if a read would have had it, too (D19.2.37, WnR). */
-    check_align(c, tagged, size, access == MMU_WRITE ? MMU_WRITE : MMU_READ, true);
-    if (access == MMU_RMW && !mmu_hit_write(c, va, size))
-        (void)locate(c, va, tagged, MMU_READ, c->el == 0);
-    place = locate(c, va, tagged, as, c->el == 0);
+    if (UNLIKELY(tagged & (size - 1)))
+        exc_data_abort(c, tagged, FSC_ALIGNMENT, access == MMU_WRITE, false);
+    place = locate(c, va, tagged, access, c->el == 0, false);
     if (!place.host)
-        exc_data_abort(c, tagged, FSC_UNSUPPORTED_EXCL, as == MMU_WRITE, false);
-    check_watch(c, va, tagged, size, access, c->el == 0);
+        exc_data_abort(c, tagged, FSC_UNSUPPORTED_EXCL, access != MMU_READ, false);
+    if (UNLIKELY(c->debug & DEBUG_WATCH))
+        debug_check_access(c, va, tagged, size, access, c->el == 0);
     if (ret_gpa)
         *ret_gpa = place.gpa;
     return place.host;
@@ -281,10 +325,10 @@ void mmu_zero_block(struct cpu *c, gva_t tagged)
     void *host = mmu_hit_write(c, va, DC_ZVA_BYTES);
 
     if (UNLIKELY(!host)) {
-        struct place place = locate(c, va, tagged, MMU_WRITE, c->el == 0);
+        /* Device memory cannot be zeroed so, whatever the address (C5.3.5). */
+        struct place place = locate(c, va, tagged, MMU_WRITE, c->el == 0, true);
 
-        /* Device memory cannot be zeroed so (C5.3.5). */
-        if (place.aligned_only || !place.host)
+        if (!place.host)
             exc_data_abort(c, tagged, FSC_ALIGNMENT, true, false);
         if (UNLIKELY(c->debug & DEBUG_WATCH))
             debug_check_block(c, va, tagged, false);
@@ -375,8 +419,11 @@ void mmu_flush_all(struct cpu *c)
     mmu_update(c);
 }
 
+/* With 8-bit ASIDs in force the upper half of the operand is RES0. */
 void mmu_flush_asid(struct cpu *c, uint16_t asid)
 {
+    if (!(c->sys.tcr_el1 & TCR_AS))
+        asid &= 0xff;
     tlb_flush_asid(c->tlb, asid);
     mmu_update(c);
 }

@@ -11,8 +11,8 @@
 #include "cpu/cpu.h"
 #include "cpu/tlb.h"
 
-/* MMU_RMW, an atomic, reads and writes at once: cpu_host() alone takes it. */
-enum mmu_access { MMU_READ, MMU_WRITE, MMU_EXEC, MMU_RMW };
+/* MMU_ATOMIC reads and writes: a fault that the read would have is reported as a read's. */
+enum mmu_access { MMU_READ, MMU_WRITE, MMU_EXEC, MMU_ATOMIC };
 
 /* What the inline path does not find: refills, page crossings, tags, alignment checks, devices.
  * user: as EL0 would do it. */
@@ -78,13 +78,17 @@ static inline void cpu_st(struct cpu *c, gva_t va, unsigned size, uint64_t val, 
     mmu_store(c, va, size, val, user);
 }
 
-/* Check that a whole access of len bytes, in pieces of size, would succeed, before the first byte
+/* A vector register: one access for alignment, two of 8 bytes for everything else. */
+void mmu_load16(struct cpu *c, gva_t va, uint64_t ret_val[2]);
+void mmu_store16(struct cpu *c, gva_t va, const uint64_t val[2]);
+
+/* Check that an access of len bytes in elements of size bytes would succeed, before the first byte
  * of several stores is written: STP, vector structures. */
 void cpu_probe(struct cpu *c, gva_t va, unsigned len, unsigned size, enum mmu_access access);
 
 /* The host address of naturally aligned RAM for atomics and exclusives: size 1..16. A misaligned va
  * takes an alignment fault; memory that is not RAM stops with FSC_UNSUPPORTED_EXCL. MMU_WRITE and
- * MMU_RMW mark the page dirty. *ret_gpa may be NULL. */
+ * MMU_ATOMIC mark the page dirty. *ret_gpa may be NULL. */
 void *cpu_host(struct cpu *c, gva_t va, unsigned size, enum mmu_access access, gpa_t *ret_gpa);
 
 /* DC ZVA: zero the 64-byte block that holds va. */

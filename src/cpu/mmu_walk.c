@@ -5,6 +5,7 @@
 #include "cpu/mmu_walk.h"
 
 #include "arch/esr.h"
+#include "cpu/idregs.h"
 #include "cpu/soc.h"
 
 /* VMSAv8-64 descriptors (D8.3). */
@@ -23,7 +24,10 @@
 #define DESC_AP_TABLE_NO_USER BIT(61)
 #define DESC_AP_TABLE_RO      BIT(62)
 
-#define TTBR_BADDR BITS(47, 1)
+#define ATTR_NORMAL_NC 0x44 /* MAIR: inner and outer non-cacheable */
+
+#define TTBR_BADDR    BITS(47, 1)
+#define MMFR0_TGRAN64 BITS(27, 24) /* 0: there */
 
 #define VA_BITS_MAX 48 /* no LVA */
 #define TSZ_MAX     39 /* no TTST */
@@ -48,9 +52,12 @@ static unsigned out_bits(const struct cpu *c)
 
 /* A granule that ID_AA64MMFR0_EL1 does not announce, or a reserved value, is taken as 4K: the
  * manual leaves the choice to us (D19.2.139, TG0). TG0 and TG1 number them differently. */
-static unsigned granule_of(uint64_t tg, bool upper)
+static unsigned granule_of(const struct cpu *c, uint64_t tg, bool upper)
 {
-    return tg == (upper ? 1u : 2u) ? 14 : 12;
+    static const uint8_t granules[2][4] = { { 12, 16, 14, 12 }, { 12, 14, 12, 16 } };
+    unsigned granule = granules[upper][tg];
+
+    return granule == 16 && FIELD_GET(MMFR0_TGRAN64, c->soc->model->mmfr0) ? 12 : granule;
 }
 
 /* TxSZ out of range acts as the nearest value that is in (D8.2.4.1). */
@@ -68,7 +75,7 @@ static struct half half_of(const struct cpu *c, bool upper)
     if (upper)
         return (struct half){
             .table = c->sys.ttbr1_el1 & TTBR_BADDR,
-            .granule = granule_of(FIELD_GET(TCR_TG1, tcr), true),
+            .granule = granule_of(c, FIELD_GET(TCR_TG1, tcr), true),
             .in_bits = in_bits_of(FIELD_GET(TCR_T1SZ, tcr)),
             .disabled = tcr & TCR_EPD1,
             .no_user = tcr & TCR_E0PD1,
@@ -76,7 +83,7 @@ static struct half half_of(const struct cpu *c, bool upper)
         };
     return (struct half){
         .table = c->sys.ttbr0_el1 & TTBR_BADDR,
-        .granule = granule_of(FIELD_GET(TCR_TG0, tcr), false),
+        .granule = granule_of(c, FIELD_GET(TCR_TG0, tcr), false),
         .in_bits = in_bits_of(FIELD_GET(TCR_T0SZ, tcr)),
         .disabled = tcr & TCR_EPD0,
         .no_user = tcr & TCR_E0PD0,
@@ -139,7 +146,9 @@ static void fill_page(const struct cpu *c, uint64_t desc, uint64_t tables, struc
     page->exec_el1 = !(desc & DESC_PXN) && !(tables & DESC_PXN_TABLE) && !page->write_el0 &&
                      !(wxn && page->write_el1);
     page->attr = (uint8_t)(c->sys.mair_el1 >> 8 * FIELD_GET(DESC_ATTRINDX, desc));
-    page->sh = mmu_is_device(page) ? 2 : (uint8_t)FIELD_GET(DESC_SH, desc);
+    /* What is not cached at all is outer shareable, and PAR_EL1.SH says so. */
+    page->sh =
+        mmu_is_device(page) || page->attr == ATTR_NORMAL_NC ? 2 : (uint8_t)FIELD_GET(DESC_SH, desc);
     page->global = !(desc & DESC_NG);
 }
 
@@ -171,7 +180,7 @@ bool mmu_walk(const struct cpu *c, gva_t va, enum mmu_access access, bool user,
     level = 4 - (half.in_bits - half.granule + stride - 1) / stride;
     shift = half.granule + (3 - level) * stride; /* of the entries of this level */
     bits = half.in_bits - shift;                 /* the first table may be short */
-    table = align_down(half.table, bits < 3 ? 64 : UINT64_C(8) << bits);
+    table = align_down(half.table, bits < 2 ? 32 : UINT64_C(8) << bits); /* TTBR0_EL1.BADDR */
     if (table >> out_bits(c))
         return fault(FSC_ADDR_SIZE, 0, ret_fsc);
 
@@ -209,6 +218,7 @@ bool mmu_walk_allows(const struct mmu_page *page, enum mmu_access access, bool u
     case MMU_EXEC:
         return user ? page->exec_el0 : page->exec_el1;
     case MMU_WRITE:
+    case MMU_ATOMIC:
         return user ? page->write_el0 : page->write_el1 && !(pan && page->user_data);
     default:
         return user ? page->user_data : !(pan && page->user_data);

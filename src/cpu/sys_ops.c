@@ -47,6 +47,8 @@ enum {
 #define TLBI_ASID BITS(63, 48)
 #define TLBI_VA   BITS(43, 0) /* bits 55:12 of the address */
 
+#define ISS_WALK_LEVEL 3u
+
 #define PAR_F    BIT(0)
 #define PAR_FST  BITS(6, 1)
 #define PAR_SH   BITS(8, 7)
@@ -61,7 +63,8 @@ static void need(struct cpu *c, uint16_t enc, uint64_t sctlr_bit)
         sysreg_trap(c, enc, false);
 }
 
-/* Device memory whose attributes say so reports outer shareable; else as the descriptor has it. */
+/* AT: the result goes to PAR_EL1, but an external abort of the walk is taken
+ * as an exception (Arm DDI 0487, AArch64.AT). */
 static void translate(struct cpu *c, gva_t tagged, enum mmu_access access, bool user)
 {
     gva_t va = mmu_untag(c, tagged);
@@ -69,6 +72,8 @@ static void translate(struct cpu *c, gva_t tagged, enum mmu_access access, bool 
     unsigned fsc;
     bool ok = mmu_walk(c, va, access, user, &page, &fsc);
 
+    if (!ok && (fsc & ~ISS_WALK_LEVEL) == FSC_EXTERNAL_WALK)
+        exc_data_abort(c, tagged, fsc, true, true);
     if (ok && !mmu_walk_allows(&page, access, user, false)) {
         fsc = FSC_PERMISSION | page.level;
         ok = false;
@@ -118,6 +123,8 @@ static bool tlb_op(struct cpu *c, uint16_t enc, uint64_t val)
     uint16_t asid = (uint16_t)FIELD_GET(TLBI_ASID, val);
     gva_t va = tlbi_va(val);
 
+    if (!(c->sys.tcr_el1 & TCR_AS))
+        asid &= 0xff;
     switch (enc) {
     case TLBI_VMALLE1IS:
     case TLBI_VMALLE1:

@@ -173,6 +173,19 @@ static void write_pan(struct cpu *c, uint64_t val)
     mmu_update_view(c);
 }
 
+/* FEAT_RNG. No number now: zero, and Z says so (RNDR). RNDRRS differs in where entropy comes from.
+ */
+static uint64_t read_rndr(struct cpu *c)
+{
+    struct soc *soc = c->soc;
+    uint64_t val = 0;
+
+    if (!(soc->model->features & CPU_RNG))
+        exc_undefined(c);
+    c->nzcv = soc->random && soc->random(soc->random_ctx, &val) ? 0 : NZCV_Z;
+    return c->nzcv ? 0 : val;
+}
+
 static bool el0_daif(const struct cpu *c)
 {
     return c->sys.sctlr_el1 & SCTLR_UMA;
@@ -389,6 +402,8 @@ const struct sysreg_row sysreg_rows[] = {
     { E(3, 2, 0, 0, 0),   RW1,    S(csselr_el1),   BITS(3, 0), "CSSELR_EL1",      NULL,           NULL,           NULL },
     { E(3, 3, 0, 0, 1),   RO,     0,               0,          "CTR_EL0",         read_ctr,       NULL,           el0_ctr },
     { E(3, 3, 0, 0, 7),   RO,     0,               0,          "DCZID_EL0",       read_dczid,     NULL,           NULL },
+    { E(3, 3, 2, 4, 0),   RO,     0,               0,          "RNDR",            read_rndr,      NULL,           NULL },
+    { E(3, 3, 2, 4, 1),   RO,     0,               0,          "RNDRRS",          read_rndr,      NULL,           NULL },
     { E(3, 3, 4, 2, 0),   RW,     F(nzcv),         BITS(31, 28), "NZCV",          NULL,           NULL,           NULL },
     { E(3, 3, 4, 2, 1),   RW,     F(daif),         BITS(9, 6), "DAIF",            NULL,           write_daif,     el0_daif },
     { E(3, 3, 4, 4, 0),   RW,     F(fpcr),         FPCR_MASK,   "FPCR",            read_fpcr,      write_fpcr,     NULL },

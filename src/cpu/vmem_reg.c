@@ -37,8 +37,7 @@ static inline union vreg load_q(struct cpu *c, gva_t va)
         memcpy(&v, host, sizeof(v));
         return v;
     }
-    v.d[0] = cpu_ld64(c, va);
-    v.d[1] = cpu_ld64(c, va + 8);
+    mmu_load16(c, va, v.d);
     return v;
 }
 
@@ -50,9 +49,7 @@ static inline void store_q(struct cpu *c, gva_t va, const union vreg *v)
         memcpy(host, v, sizeof(*v));
         return;
     }
-    memop_probe_store(c, va, 16, 8);
-    cpu_st64(c, va, v->d[0]);
-    cpu_st64(c, va + 8, v->d[1]);
+    mmu_store16(c, va, v->d);
 }
 
 static inline gva_t reg_address(struct cpu *c, const struct a64_insn *i)
@@ -132,7 +129,7 @@ LITERAL(q)
     static inline void store_pair_##size(struct cpu *c, const struct a64_insn *i, gva_t va, \
                                          gva_t back)                                        \
     {                                                                                       \
-        memop_probe_store(c, va, 2 * bytes, bytes > 8 ? 8 : bytes);                         \
+        memop_probe_store(c, va, 2 * bytes, bytes);                                         \
         store_##size(c, va, &V(rd));                                                        \
         store_##size(c, va + bytes, &V(ra));                                                \
         X(rn) = back;                                                                       \

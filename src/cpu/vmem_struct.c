@@ -26,19 +26,27 @@ static uint8_t *place_whole(union vreg list[4], const struct a64_insn *i, unsign
     return &list[at / vmem_reg_bytes(i)].b[at % vmem_reg_bytes(i)];
 }
 
-/* Memory is accessed in doublewords: as many bytes as registers of 8 or 16 have. */
+/* How many bytes one access moves. Alignment is a matter of elements; where nobody asks for it,
+ * because the address is aligned or the TLB answers, doublewords are quicker. */
+static unsigned bytes_at_once(const struct a64_insn *i, gva_t base, const void *hit)
+{
+    return base % 8 == 0 || hit ? 8 : 1U << vmem_size(i);
+}
+
 SIMD(LD_multi)
 {
     union vreg list[4] = { 0 };
-    unsigned bytes = vmem_regs(i) * vmem_reg_bytes(i);
+    unsigned bytes = vmem_regs(i) * vmem_reg_bytes(i), unit;
     gva_t base = memop_base(c, i);
 
-    for (unsigned at = 0; at < bytes; at += 8) {
-        uint64_t val = cpu_ld64(c, base + at);
+    unit = bytes_at_once(i, base, mmu_hit_read(c, base, bytes));
+    for (unsigned at = 0; at < bytes; at += unit) {
+        uint64_t val =
+            LIKELY(unit == 8) ? cpu_ld64(c, base + at) : cpu_ld(c, base + at, unit, false);
 
         if (vmem_interleave(i) == 1)
-            store_le64(place_whole(list, i, at), val);
-        for (unsigned k = 0; vmem_interleave(i) > 1 && k < 8; k++)
+            memcpy(place_whole(list, i, at), &val, unit);
+        for (unsigned k = 0; vmem_interleave(i) > 1 && k < unit; k++)
             *place(list, i, at + k) = (uint8_t)(val >> 8 * k);
     }
     for (unsigned k = 0; k < vmem_regs(i); k++)
@@ -49,20 +57,24 @@ SIMD(LD_multi)
 SIMD(ST_multi)
 {
     union vreg list[4];
-    unsigned bytes = vmem_regs(i) * vmem_reg_bytes(i);
+    unsigned bytes = vmem_regs(i) * vmem_reg_bytes(i), unit;
     gva_t base = memop_base(c, i);
 
     for (unsigned k = 0; k < 4; k++)
         list[k] = LIST(k);
-    memop_probe_store(c, base, bytes, 8);
-    for (unsigned at = 0; at < bytes; at += 8) {
+    memop_probe_store(c, base, bytes, 1U << vmem_size(i));
+    unit = bytes_at_once(i, base, mmu_hit_write(c, base, bytes));
+    for (unsigned at = 0; at < bytes; at += unit) {
         uint64_t val = 0;
 
         if (vmem_interleave(i) == 1)
-            val = load_le64(place_whole(list, i, at));
-        for (unsigned k = 0; vmem_interleave(i) > 1 && k < 8; k++)
+            memcpy(&val, place_whole(list, i, at), unit);
+        for (unsigned k = 0; vmem_interleave(i) > 1 && k < unit; k++)
             val |= (uint64_t)*place(list, i, at + k) << 8 * k;
-        cpu_st64(c, base + at, val);
+        if (LIKELY(unit == 8))
+            cpu_st64(c, base + at, val);
+        else
+            cpu_st(c, base + at, unit, val, false);
     }
     write_back(c, i, base);
 }

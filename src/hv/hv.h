@@ -58,7 +58,11 @@ struct hv_config {
     unsigned vcpus;      /* 1..MAP_VCPUS_MAX */
     const char *cpu;     /* CPU model: "portable", "max", "host" */
     uint64_t counter_hz; /* HV_CAP_ANY_COUNTER engines; 0 is the engine's own */
-    bool deterministic;  /* time follows the instructions: "soft" with one vCPU, else refused */
+    /* For a CPU model with RNDR: a random number, or false when there is none now. NULL: never. Any
+     * vCPU's thread. */
+    bool (*random)(void *ctx, uint64_t *ret_val);
+    void *random_ctx;
+    bool deterministic; /* time follows the instructions: "soft" with one vCPU, else refused */
 };
 
 struct hv_ops;

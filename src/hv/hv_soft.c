@@ -86,6 +86,8 @@ static int soft_create(const struct hv_config *config, struct hv **ret_hv, struc
     }
     soft->soc.timer_moved = hv_soft_timer_moved;
     soft->soc.timer_ctx = soft;
+    soft->soc.random = config->random;
+    soft->soc.random_ctx = config->random_ctx;
     soft->hv = (struct hv){ .ops = &hv_soft_ops,
                             .caps = HV_CAP_ANY_COUNTER | HV_CAP_EXACT_CPU,
                             .vcpus = config->vcpus,

@@ -43,6 +43,12 @@ static int machine_check_memory(const struct machine_config *config, struct err 
     return 0;
 }
 
+static bool machine_random(void *ctx, uint64_t *ret_val)
+{
+    entropy_fill(ctx, ret_val, sizeof(*ret_val));
+    return true;
+}
+
 /* From loaded files to parked vCPUs. Guest memory is clear. */
 static int machine_power_on(struct machine *machine, struct err *err)
 {
@@ -52,6 +58,8 @@ static int machine_power_on(struct machine *machine, struct err *err)
         .vcpus = config->vcpus,
         .cpu = config->cpu,
         .counter_hz = config->counter_hz,
+        .random = machine_random,
+        .random_ctx = &machine->entropy,
         .deterministic = config->deterministic,
     };
     int rc = boot_load(config, machine->mem, &machine->boot, err);

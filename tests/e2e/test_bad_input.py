@@ -30,6 +30,7 @@ USAGE = [
     (["--smp", "65"], ["--smp", "64"]),
     (["--smp", "two"], ["--smp", "two"]),
     (["--accel", "vax"], ["--accel", "soft"]),
+    (["--cpu", "cortex-a76"], ["--cpu", "portable", "max", "host"]),
     (["--format", "pdf"], ["--format", "raw"]),
     (["--no-such-option"], ["--no-such-option"]),
     (["--initramfs"], ["--initramfs"]),
@@ -52,6 +53,11 @@ def test_no_command_and_unknown_command(program):
 
 def test_more_memory_than_the_host_has(program, guest, engine):
     refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--mem", "900G"), 1, "--mem", "host")
+
+
+def test_a_model_that_the_software_cpu_lacks(program, guest):
+    refused(ignition(program, "boot", guest / "Image", "--accel", "soft", "--cpu", "host"), 1,
+            "no model host", "--cpu portable", "--cpu max")
 
 
 def test_missing_files(program, guest, tmp_path):

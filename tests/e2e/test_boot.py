@@ -33,6 +33,13 @@ def test_devices_are_what_the_manual_says(start):
     assert "panic" not in m.text().lower()
 
 
+def test_linux_sees_what_model_max_adds(start):
+    m = start("--cpu", "max").shell()
+    features = m.ok("grep -m1 Features /proc/cpuinfo").split()
+    assert {"flagm", "rng", "atomics", "asimddp"} <= set(features)
+    assert not {"flagm2", "sb", "paca", "sve"} & set(features)
+
+
 def test_guest_boot_time_is_reported(start):
     m = start()
     m.expect(r"Guest-boot-time = \d+ ms")

@@ -2,10 +2,11 @@
  * Differential test: random instructions of every row of the decode table, on our interpreter and
  * on another arm64 CPU, results compared to the bit.
  *
- * usage: diff_a64 [--seed N|random] [--count N] [--row PART] -- COMMAND...
+ * usage: diff_a64 [--seed N|random] [--count N] [--row PART] [--cpu MODEL] -- COMMAND...
  * COMMAND runs native.c's program: "qemu-aarch64-static -cpu ... native", or just "native" on
  * arm64.
- * --count is in instructions. --row restricts the test to rows whose name begins with PART.
+ * --count is in instructions. --row restricts the test to rows whose name begins with PART. --cpu
+ * max tries also what model `portable` lacks: the other CPU must have it.
  *
  * Three of four slots hold one instruction. The others hold several that only change registers:
  * more instructions for the price of a case, which feed each other. When such a case differs it
@@ -48,6 +49,7 @@ struct seen {
 struct test {
     struct gen gen;
     struct rig rig;
+    const struct cpu_model *model;
     struct child child;
     enum a64_op rows[A64_OPS];     /* to walk */
     enum a64_op straight[A64_OPS]; /* those of them that go on to the next instruction */
@@ -227,7 +229,8 @@ static void pick_rows(struct test *t, const char *part)
     for (unsigned op = 0; op < A64_OPS; op++) {
         const struct a64_row *row = &a64_rows[op];
 
-        if (row->flags || strncmp(row->name, part, strlen(part)))
+        if (row->flags || (row->needs & ~t->model->features) ||
+            strncmp(row->name, part, strlen(part)))
             continue;
         t->rows[t->row_count++] = (enum a64_op)op;
         if (can_feed_others((enum a64_op)op))
@@ -318,6 +321,7 @@ static int run(struct test *t, uint64_t instructions, uint64_t seed, char *const
     printf("seed %" PRIu64 "\n", seed);
     fflush(stdout);
     rig_init(&t->rig);
+    t->rig.soc.model = t->model;
     gen_init(&t->gen, seed);
     rc = run_batches(t, instructions);
     child_stop(&t->child);
@@ -344,10 +348,12 @@ int main(int argc, char **argv)
         { "seed", required_argument, NULL, 's' },
         { "count", required_argument, NULL, 'n' },
         { "row", required_argument, NULL, 'r' },
+        { "cpu", required_argument, NULL, 'c' },
         { 0 },
     };
     uint64_t seed = 1, instructions = 2000000;
-    const char *part = "";
+    const char *part = "", *cpu = "portable";
+    struct err err;
     struct test *t = calloc(1, sizeof(*t));
     int opt, rc;
 
@@ -358,12 +364,19 @@ int main(int argc, char **argv)
             instructions = strtoull(optarg, NULL, 0);
         else if (opt == 'r')
             part = optarg;
+        else if (opt == 'c')
+            cpu = optarg;
         else
             return 2;
     }
     if (!t || optind == argc) {
         fprintf(stderr,
-                "usage: diff_a64 [--seed N|random] [--count N] [--row PART] -- COMMAND...\n");
+                "usage: diff_a64 [--seed N|random] [--count N] [--row PART] [--cpu MODEL] -- "
+                "COMMAND...\n");
+        return 2;
+    }
+    if (idregs_find(cpu, &t->model, &err) < 0) {
+        fprintf(stderr, "diff_a64: %s\n", err.msg);
         return 2;
     }
     pick_rows(t, part);

@@ -5,7 +5,7 @@ usage: oracle.py [--of-32 N] [--seed N] DECODE_WORDS LLVM_MC
 
 Walks every value of bits 31:21 and 15:10 of a word, with N of the 32 values of bits 20:16, and bits
 9:0 (where almost always only registers are) at random or special. LLVM gets exactly the features
-that CPU model `portable` announces. EXPLAINED lists where the two may differ.
+that CPU model `max` announces. EXPLAINED lists where the two may differ.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 
-FEATURES = "+fp-armv8,+neon,+fullfp16,+aes,+sha2,+crc,+lse,+rdm,+dotprod,+rcpc,+lor,+pan,+el3"  # el3: SMC
+FEATURES = "+fp-armv8,+neon,+fullfp16,+aes,+sha2,+crc,+lse,+rdm,+dotprod,+rcpc,+flagm,+lor,+pan,+el3"  # el3: SMC
 CHUNK = 1 << 18
 SHOWN = 20
 

@@ -135,6 +135,7 @@ static inline uint64_t rig_iss(const struct sys_rig *rig)
      BIT(36))
 #define TCR_4K   TCR_48(0, 2)
 #define TCR_16K  TCR_48(2, 1)
+#define TCR_64K  TCR_48(1, 3) /* CPU model max */
 #define RIG_ROOT RIG_RAM
 #define RIG_MAIR UINT64_C(0x00000000000004ff) /* 0 Normal, 1 Device-nGnRE, 2 Device-nGnRnE */
 
@@ -175,15 +176,21 @@ static inline void rig_mmu(struct sys_rig *rig, uint64_t tcr)
     mmu_flush_all(c);
 }
 
-/* Put desc for va at a level of a 4-level table with pages of 1 << granule, making the tables above
- * it. Returns where it lies. */
+/* The level that a walk of 48-bit addresses starts at. */
+static inline unsigned rig_first_level(unsigned granule)
+{
+    return granule == 16 ? 1 : 0;
+}
+
+/* Put desc for va at a level of the tables of 48-bit addresses with pages of 1 << granule, making
+ * the tables above it. Returns where it lies. */
 static inline gpa_t rig_map(struct sys_rig *rig, unsigned granule, gva_t va, unsigned level,
                             uint64_t desc)
 {
     unsigned stride = granule - 3;
     gpa_t table = RIG_ROOT;
 
-    for (unsigned l = 0;; l++) {
+    for (unsigned l = rig_first_level(granule);; l++) {
         unsigned shift = granule + (3 - l) * stride;
         unsigned bits = shift + stride > 48 ? 48 - shift : stride;
         gpa_t at = table + 8 * (va >> shift & low_mask(bits));

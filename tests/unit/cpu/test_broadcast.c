@@ -39,6 +39,7 @@ static int teardown(void **state)
 static void use_asid(struct cpu *c, uint16_t asid)
 {
     c->sys.tcr_el1 = TCR_4K;
+    c->sys.tcr_el1 = TCR_4K;
     c->sys.mair_el1 = RIG_MAIR;
     c->sys.sctlr_el1 |= SCTLR_M;
     c->sys.ttbr0_el1 = ASID(asid) | RIG_ROOT;
@@ -78,11 +79,12 @@ static void test_who_is_told(void **state)
         { VAE1IS, ASID(7) | (UPPER_VA >> 12 & (BIT(44) - 1)), true, true },
     };
 
+    use_asid(rig->c, 4);
     use_asid(one, 5);
     use_asid(two, 6);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         rig->c->unsynced = false;
-        sys_execute(rig->c, cases[i].enc, cases[i].val);
+        assert_ok(rig, sys_execute(rig->c, cases[i].enc, cases[i].val));
         assert_int_equal(was_told(one), cases[i].one);
         assert_int_equal(was_told(two), cases[i].two);
         assert_int_equal(rig->c->unsynced, cases[i].one || cases[i].two);

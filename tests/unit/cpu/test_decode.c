@@ -113,6 +113,8 @@ static void test_what_is_not_announced_is_undefined(void **state)
         { 0xdac11020, "AUTIA" },
         { 0xba008402, "RMIF" },
         { 0x3a00082d, "SETF8" },
+        { 0x3a00482d, "SETF16" },
+        { 0xd500401f, "CFINV" },
         { 0xd9400020, "LDAPUR" },
         { 0x99000020, "STLUR" },
         { 0x91810420, "ADDG" },
@@ -164,10 +166,49 @@ static void test_what_is_not_announced_is_undefined(void **state)
     for (unsigned n = 0; n < ARRAY_LEN(rows); n++) {
         struct a64_insn i;
 
-        if (a64_decode(&i, rows[n].word, 0) != A64_OPS)
+        if (a64_decode_for(&i, rows[n].word, 0, idregs_portable.features) != A64_OPS)
             fail_msg("%08x (%s) is accepted as %s", rows[n].word, rows[n].what,
                      a64_rows[a64_match(rows[n].word)].name);
         assert_ptr_equal(i.fn, a64_undefined);
+    }
+}
+
+/* Rows that need a feature exist with it, and only with it; what is around them never does. */
+static void test_rows_follow_the_features_of_the_model(void **state)
+{
+    static const struct {
+        uint32_t word;
+        enum a64_op op;
+        unsigned needs;
+    } rows[] = {
+        { 0xba008402, A64_RMIF, CPU_FLAGM },  { 0xba1f87ef, A64_RMIF, CPU_FLAGM },
+        { 0x3a00082d, A64_SETF8, CPU_FLAGM }, { 0x3a004bed, A64_SETF16, CPU_FLAGM },
+        { 0xd500401f, A64_CFINV, CPU_FLAGM }, { 0x91000400, A64_ADD_imm_x, 0 },
+        { 0xd50041bf, A64_MSR_imm, 0 },
+    };
+    static const struct {
+        uint32_t word;
+        const char *what;
+    } never[] = {
+        { 0x3a008402, "RMIF, 32-bit" },  { 0xba008412, "RMIF, bit 4" },
+        { 0xba00082d, "SETF8, 64-bit" }, { 0x3a00082c, "SETF8, not 13" },
+        { 0x3a00882d, "SETF8, bit 15" }, { 0x3a000c2d, "SETF8, bit 10" },
+    };
+    struct a64_insn i;
+
+    for (size_t n = 0; n < ARRAY_LEN(rows); n++) {
+        for (unsigned features = 0; features < 4; features++) {
+            bool there = !(rows[n].needs & ~features);
+
+            assert_int_equal(a64_decode_for(&i, rows[n].word, 0, features),
+                             there ? rows[n].op : A64_OPS);
+            assert_int_equal(i.fn == a64_undefined, !there);
+        }
+        assert_int_equal(a64_rows[rows[n].op].needs, rows[n].needs);
+    }
+    for (size_t n = 0; n < ARRAY_LEN(never); n++) {
+        if (a64_decode(&i, never[n].word, 0) != A64_OPS)
+            fail_msg("%08x (%s) is accepted", never[n].word, never[n].what);
     }
 }
 
@@ -217,6 +258,8 @@ static void test_formats_fill_the_slots(void **state)
         { 0x48227cc4, A64_CASP_x, 4, 6, 2, NONE, 0 },
         { 0xd53be041, A64_MRS, 1, NONE, NONE, NONE, SYSREG(3, 3, 14, 0, 2) },
         { 0xd5034fdf, A64_MSR_imm, NONE, NONE, 6, 3, 15 },
+        { 0xba1f87ef, A64_RMIF, NONE, REG_ZERO, NONE, 15, 63 },
+        { 0x3a00482d, A64_SETF16, NONE, 1, NONE, NONE, 0 },
     };
 
     for (unsigned n = 0; n < ARRAY_LEN(rows); n++) {
@@ -260,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_every_row_can_be_reached),
         cmocka_unit_test(test_register_slots_stay_in_the_file),
         cmocka_unit_test(test_what_is_not_announced_is_undefined),
+        cmocka_unit_test(test_rows_follow_the_features_of_the_model),
         cmocka_unit_test(test_formats_fill_the_slots),
         cmocka_unit_test(test_branches_know_whether_they_leave_the_page),
     };

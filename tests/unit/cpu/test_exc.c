@@ -232,6 +232,33 @@ static void test_interrupts(void **state)
     assert_int_equal(c->pc, RIG_VBAR + 0x300);
 }
 
+/* ISR_EL1: what is signalled, whatever PSTATE masks (D19.2.67). */
+static void test_pending_interrupts_are_shown(void **state)
+{
+    struct sys_rig *rig = *state;
+    struct cpu *c = rig->c;
+    struct gic *gic = rig->soc.gic;
+    uint16_t isr = SYSREG(3, 0, 12, 1, 0);
+
+    gic_dist_write(gic, 0, 4, 3);
+    gic_redist_write(gic, 0x14, 4, 0);
+    gic_redist_write(gic, 0x10080, 4, 1u << 27);
+    gic_redist_write(gic, 0x10100, 4, 1u << 27 | 1u << 30);
+    gic_icc_write(gic, 0, SYSREG(3, 0, 4, 6, 0), 0xff);
+    gic_icc_write(gic, 0, SYSREG(3, 0, 12, 12, 6), 1);
+    gic_icc_write(gic, 0, SYSREG(3, 0, 12, 12, 7), 1);
+    for (unsigned masked = 0; masked < 2; masked++) {
+        rig_at(rig, EL1H | (masked ? DAIF_ALL : 0));
+        assert_int_equal(sysreg_read(c, isr), 0);
+        gic_set_ppi(gic, 0, 27, true);
+        assert_int_equal(sysreg_read(c, isr), BIT(7));
+        gic_set_ppi(gic, 0, 27, false);
+        gic_set_ppi(gic, 0, 30, true);
+        assert_int_equal(sysreg_read(c, isr), BIT(6));
+        gic_set_ppi(gic, 0, 30, false);
+    }
+}
+
 /* Vectors in the middle of nowhere: the vCPU stops instead of spinning. */
 static void test_no_progress_stops_with_a_sentence(void **state)
 {
@@ -281,6 +308,7 @@ int main(void)
         T(test_eret_starts_a_step),
         T(test_illegal_returns),
         T(test_interrupts),
+        T(test_pending_interrupts_are_shown),
         T(test_no_progress_stops_with_a_sentence),
         T(test_stop_names_what_happened),
     };

@@ -130,16 +130,229 @@ static void test_sgi_routing(void **state)
             take_all(rig, intid);
         }
     }
+}
 
-    /* Each register reaches only interrupts of its group; there is no other security state. */
-    icc_w(rig, 0, ICC_SGI0R, 1);
-    icc_w(rig, 0, ICC_ASGI1R, 1);
-    assert_int_equal(signalled(rig), 0);
-    gicr_w(rig, 0, GICR_SGI + IGROUPR, ~1u);
-    icc_w(rig, 0, ICC_SGI1R, 1);
+/* Which register reaches an SGI of which group, on the sender itself and elsewhere. */
+static void test_sgi_groups(void **state)
+{
+    static const struct {
+        uint16_t reg;
+        unsigned group;
+        bool sent;
+    } t[] = {
+        { ICC_SGI1R, 1, true }, { ICC_SGI0R, 1, false }, { ICC_ASGI1R, 1, false },
+        { ICC_SGI1R, 0, true }, { ICC_SGI0R, 0, true },  { ICC_ASGI1R, 0, true },
+    };
+    struct gic_rig *rig = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        for (unsigned v = 0; v < 3; v++) {
+            gicr_w(rig, v, GICR_SGI + IGROUPR, t[i].group ? UINT32_MAX : ~8u);
+            gicr_w(rig, v, GICR_SGI + ICPENDR, UINT32_MAX);
+        }
+        icc_w(rig, 0, t[i].reg, 3u << 24 | 3); /* SGI 3 to vCPUs 0 and 1 */
+        assert_int_equal(gicr_r(rig, 0, GICR_SGI + ISPENDR), t[i].sent ? 8 : 0);
+        assert_int_equal(gicr_r(rig, 1, GICR_SGI + ISPENDR), t[i].sent ? 8 : 0);
+        assert_int_equal(gicr_r(rig, 2, GICR_SGI + ISPENDR), 0);
+    }
+
+    /* Each target looks at its own configuration. */
+    gicr_w(rig, 0, GICR_SGI + IGROUPR, UINT32_MAX);
+    gicr_w(rig, 0, GICR_SGI + ICPENDR, UINT32_MAX);
+    gicr_w(rig, 1, GICR_SGI + IGROUPR, ~8u);
+    gicr_w(rig, 1, GICR_SGI + ICPENDR, UINT32_MAX);
+    icc_w(rig, 2, ICC_SGI0R, 3u << 24 | 3);
     assert_int_equal(gicr_r(rig, 0, GICR_SGI + ISPENDR), 0);
-    icc_w(rig, 0, ICC_SGI0R, 1);
-    assert_int_equal(gicr_r(rig, 0, GICR_SGI + ISPENDR), 1);
+    assert_int_equal(gicr_r(rig, 1, GICR_SGI + ISPENDR), 8);
+}
+
+/* The end of an interrupt of one group leaves the other one's priority alone. */
+static void test_ends_of_both_groups(void **state)
+{
+    struct gic_rig *rig = *state;
+
+    gicd_w(rig, GICD_CTLR, 3);
+    gicd_w(rig, IGROUPR + 4, ~(1u << 5)); /* SPI 5 in group 0 */
+    gic_dist_write(rig->gic, IPRIORITYR + SPI(5), 1, 0x40);
+    icc_w(rig, 0, ICC_IGRPEN0, 1);
+    gic_set_spi(rig->gic, 6, true);
+    assert_int_equal(icc_r(rig, 0, ICC_IAR1), SPI(6));
+    gic_set_spi(rig->gic, 5, true);
+    assert_int_equal(icc_r(rig, 0, ICC_IAR0), SPI(5));
+    assert_int_equal(icc_r(rig, 0, ICC_RPR), 0x40);
+    gic_set_spi(rig->gic, 5, false);
+    gic_set_spi(rig->gic, 6, false);
+
+    /* Group 0 runs: ICC_EOIR1 is not for it, whichever INTID. */
+    icc_w(rig, 0, ICC_EOIR1, SPI(6));
+    icc_w(rig, 0, ICC_EOIR1, SPI(5));
+    assert_int_equal(icc_r(rig, 0, ICC_RPR), 0x40);
+    assert_int_equal(icc_r(rig, 0, ICC_AP1R0), 1u << (PRIO >> 3));
+    assert_int_equal(gicd_r(rig, ISACTIVER + 4), 3u << 5);
+    icc_w(rig, 0, ICC_EOIR0, SPI(5));
+    assert_int_equal(icc_r(rig, 0, ICC_RPR), PRIO);
+    icc_w(rig, 0, ICC_EOIR0, SPI(6));
+    assert_int_equal(icc_r(rig, 0, ICC_RPR), PRIO);
+    assert_int_equal(gicd_r(rig, ISACTIVER + 4), 1u << 6);
+    icc_w(rig, 0, ICC_EOIR1, SPI(6));
+    assert_int_equal(icc_r(rig, 0, ICC_RPR), 0xff);
+    assert_int_equal(gicd_r(rig, ISACTIVER + 4), 0);
+
+    /* Nothing runs: nothing ends. */
+    gicd_w(rig, ISACTIVER + 4, 1u << 6);
+    icc_w(rig, 0, ICC_EOIR1, SPI(6));
+    icc_w(rig, 0, ICC_EOIR0, SPI(6));
+    assert_int_equal(gicd_r(rig, ISACTIVER + 4), 1u << 6);
+}
+
+/* Preemption by group priority, for every binary point of either group, own or common. */
+static void test_binary_points(void **state)
+{
+    struct gic_rig *rig = *state;
+
+    gicd_w(rig, GICD_CTLR, 3);
+    icc_w(rig, 0, ICC_IGRPEN0, 1);
+    for (unsigned mode = 0; mode < 3; mode++) { /* group 0; group 1; group 1 with CBPR */
+        uint16_t iar = mode ? ICC_IAR1 : ICC_IAR0, eoir = mode ? ICC_EOIR1 : ICC_EOIR0;
+
+        gicd_w(rig, IGROUPR + 4, mode ? UINT32_MAX : 0);
+        icc_w(rig, 0, ICC_CTLR, mode == 2);
+        for (unsigned bpr = mode == 1 ? 3 : 2; bpr <= 7; bpr++) {
+            /* The lowest bit of a priority that takes part in preemption. */
+            unsigned low = mode == 1 ? bpr : bpr + 1;
+
+            icc_w(rig, 0, mode == 1 ? ICC_BPR1 : ICC_BPR0, bpr);
+            for (unsigned bit = 3; bit <= 7; bit++) {
+                gic_dist_write(rig->gic, IPRIORITYR + SPI(0), 1, 1u << bit);
+                gic_dist_write(rig->gic, IPRIORITYR + SPI(1), 1, 0);
+                gic_set_spi(rig->gic, 0, true);
+                assert_int_equal(icc_r(rig, 0, iar), SPI(0));
+                assert_int_equal(icc_r(rig, 0, ICC_RPR), bit >= low ? 1u << bit : 0);
+                gic_set_spi(rig->gic, 1, true);
+                assert_int_equal(icc_r(rig, 0, iar), bit >= low ? SPI(1) : NONE);
+                gic_set_spi(rig->gic, 0, false);
+                gic_set_spi(rig->gic, 1, false);
+                if (bit >= low)
+                    icc_w(rig, 0, eoir, SPI(1));
+                icc_w(rig, 0, eoir, SPI(0));
+                assert_int_equal(icc_r(rig, 0, ICC_RPR), 0xff);
+            }
+        }
+    }
+}
+
+/* Preemption between the groups, each with a binary point of its own: what counts is the pending
+ * one's, for both sides. */
+static void test_preemption_between_groups(void **state)
+{
+    static const struct {
+        unsigned bpr0, bpr1; /* group 1 runs, group 0 is pending */
+        uint8_t running, pending;
+        bool preempts;
+    } t[] = {
+        { 2, 3, 0x30, 0x28, true },  { 2, 3, 0x30, 0x30, false }, { 2, 3, 0x30, 0xa0, false },
+        { 7, 3, 0x30, 0x28, false }, { 7, 3, 0x30, 0xa0, false }, { 7, 3, 0xa0, 0x00, false },
+        { 6, 3, 0x30, 0x28, false }, { 6, 3, 0xa0, 0x78, true },  { 6, 3, 0xa0, 0x90, false },
+        { 5, 3, 0x48, 0x30, true },  { 5, 3, 0x48, 0x40, false }, { 5, 7, 0x48, 0x30, false },
+    };
+    struct gic_rig *rig = *state;
+
+    gicd_w(rig, GICD_CTLR, 3);
+    gicd_w(rig, IGROUPR + 4, ~(1u << 5)); /* SPI 5 in group 0 */
+    icc_w(rig, 0, ICC_IGRPEN0, 1);
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        icc_w(rig, 0, ICC_BPR0, t[i].bpr0);
+        icc_w(rig, 0, ICC_BPR1, t[i].bpr1);
+        gic_dist_write(rig->gic, IPRIORITYR + SPI(6), 1, t[i].running);
+        gic_dist_write(rig->gic, IPRIORITYR + SPI(5), 1, t[i].pending);
+        gic_set_spi(rig->gic, 6, true);
+        assert_int_equal(icc_r(rig, 0, ICC_IAR1), SPI(6));
+        gic_set_spi(rig->gic, 5, true);
+        if (gic_signals(rig->gic, 0) != (t[i].preempts ? GIC_SIGNAL_FIQ : 0))
+            fail_msg("row %zu: signals %u", i, gic_signals(rig->gic, 0));
+        assert_int_equal(icc_r(rig, 0, ICC_IAR0), t[i].preempts ? SPI(5) : NONE);
+        gic_set_spi(rig->gic, 5, false);
+        gic_set_spi(rig->gic, 6, false);
+        if (t[i].preempts)
+            icc_w(rig, 0, ICC_EOIR0, SPI(5));
+        icc_w(rig, 0, ICC_EOIR1, SPI(6));
+        assert_int_equal(icc_r(rig, 0, ICC_RPR), 0xff);
+    }
+}
+
+/* What is acknowledged when nothing may be: 1023, and nothing changes. */
+static void test_spurious(void **state)
+{
+    struct gic_rig *rig = *state;
+
+    gicd_w(rig, GICD_CTLR, 3);
+    gicd_w(rig, IGROUPR + 4, ~(1u << 5));
+    for (unsigned n = 0; n < 6; n++) {
+        unsigned group = n >= 3;
+
+        icc_w(rig, 0, ICC_IGRPEN0, n != 0); /* the CPU interface's enables */
+        icc_w(rig, 0, ICC_IGRPEN1, n != 3);
+        gicd_w(rig, GICD_CTLR, n == 1 ? 2 : n == 4 ? 1 : 3); /* the distributor's */
+        gic_set_spi(rig->gic, group ? 6 : 5, true);
+        icc_w(rig, 0, ICC_PMR, n % 3 == 2 ? 0 : 0xf0);
+        assert_int_equal(gic_signals(rig->gic, 0), 0);
+        assert_int_equal(icc_r(rig, 0, ICC_IAR0), NONE);
+        assert_int_equal(icc_r(rig, 0, ICC_IAR1), NONE);
+        /* Masked by priority it is still the highest pending one; of a disabled group it is not. */
+        assert_int_equal(icc_r(rig, 0, group ? ICC_HPPIR1 : ICC_HPPIR0), n % 3 != 2 ? NONE
+                                                                         : group    ? SPI(6)
+                                                                                    : SPI(5));
+        assert_int_equal(icc_r(rig, 0, group ? ICC_HPPIR0 : ICC_HPPIR1), NONE);
+        assert_int_equal(gicd_r(rig, ISPENDR + 4), group ? 1u << 6 : 1u << 5);
+        assert_int_equal(gicd_r(rig, ISACTIVER + 4), 0);
+        gic_set_spi(rig->gic, group ? 6 : 5, false);
+    }
+}
+
+/* Special INTIDs and such as are not there are ignored where software writes them. */
+static void test_intids_that_are_not_there(void **state)
+{
+    static const uint64_t intids[] = { GIC_INTIDS, 1019, 1020, 1021,    1022,
+                                       1023,       1024, 8192, 0xffffff };
+    struct gic_rig *rig = *state;
+
+    icc_w(rig, 0, ICC_CTLR, EOIMODE);
+    gic_set_spi(rig->gic, 5, true);
+    assert_int_equal(icc_r(rig, 0, ICC_IAR1), SPI(5));
+    for (size_t i = 0; i < ARRAY_LEN(intids); i++) {
+        icc_w(rig, 0, ICC_EOIR0, intids[i]);
+        icc_w(rig, 0, ICC_EOIR1, intids[i]);
+        icc_w(rig, 0, ICC_DIR, intids[i]);
+        assert_int_equal(icc_r(rig, 0, ICC_RPR), PRIO);
+        assert_int_equal(gicd_r(rig, ISACTIVER + 4), 1u << 5);
+    }
+    /* Above bit 23 there is nothing. */
+    icc_w(rig, 0, ICC_EOIR1, BIT(24) | SPI(5));
+    assert_int_equal(icc_r(rig, 0, ICC_RPR), 0xff);
+    icc_w(rig, 0, ICC_DIR, BIT(32) | SPI(5));
+    assert_int_equal(gicd_r(rig, ISACTIVER + 4), 0);
+}
+
+/* An interrupt that changes its route, its priority, its group or its enable while it is active
+ * ends where it was acknowledged. */
+static void test_changes_while_active(void **state)
+{
+    struct gic_rig *rig = *state;
+
+    gic_set_spi(rig->gic, 5, true);
+    assert_int_equal(icc_r(rig, 0, ICC_IAR1), SPI(5));
+    gic_dist_write(rig->gic, GICD_IROUTER + 8 * SPI(5), 8, 3);
+    gic_dist_write(rig->gic, IPRIORITYR + SPI(5), 1, 0x20);
+    assert_int_equal(signalled(rig), 0); /* active: nobody gets it */
+    assert_int_equal(icc_r(rig, 0, ICC_RPR), PRIO);
+    gicd_w(rig, ICENABLER + 4, 1u << 5);
+    icc_w(rig, 0, ICC_EOIR1, SPI(5));
+    assert_int_equal(icc_r(rig, 0, ICC_RPR), 0xff);
+    assert_int_equal(signalled(rig), 0);
+    gicd_w(rig, ISENABLER + 4, 1u << 5);
+    assert_int_equal(signalled(rig), 1u << 3);
+    assert_int_equal(icc_r(rig, 3, ICC_IAR1), SPI(5));
+    assert_int_equal(icc_r(rig, 3, ICC_RPR), 0x20);
 }
 
 static void test_spi_routing(void **state)
@@ -426,6 +639,13 @@ int main(void)
         T(test_software_pending),
         T(test_ppi_goes_to_its_vcpu),
         T(test_sgi_routing),
+        T(test_sgi_groups),
+        T(test_ends_of_both_groups),
+        T(test_binary_points),
+        T(test_preemption_between_groups),
+        T(test_spurious),
+        T(test_intids_that_are_not_there),
+        T(test_changes_while_active),
         T(test_spi_routing),
         T(test_what_holds_interrupts_back),
         T(test_priorities_and_preemption),

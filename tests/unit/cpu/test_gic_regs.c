@@ -108,11 +108,15 @@ static void test_router_in_halves(void **state)
     uint64_t off = GICD_IROUTER + 8 * 40;
 
     gic_dist_write(rig->gic, off, 8, 0xffffff80000102ff);
-    assert_int_equal(gic_dist_read(rig->gic, off, 8), 0x80000102ff);
+    assert_int_equal(gic_dist_read(rig->gic, off, 8), 0x0102ff); /* no Aff3, no IRM */
     gicd_w(rig, off + 4, 0x12);
+    assert_int_equal(gic_dist_read(rig->gic, off, 8), 0x0102ff);
     gicd_w(rig, off, 0x103);
-    assert_int_equal(gic_dist_read(rig->gic, off, 8), 0x1200000103);
-    assert_int_equal(gicd_r(rig, off + 4), 0x12);
+    assert_int_equal(gic_dist_read(rig->gic, off, 8), 0x103);
+    assert_int_equal(gicd_r(rig, off + 4), 0);
+    gic_dist_write(rig->gic, off, 8, UINT64_C(0x1200000002)); /* Aff3 is RES0: vCPU 2 */
+    gic_set_spi(rig->gic, 8, true);
+    assert_int_equal(gic_signals(rig->gic, 2), GIC_SIGNAL_IRQ);
     gic_dist_write(rig->gic, GICD_IROUTER + 8 * 31, 8, 1);
     assert_int_equal(gic_dist_read(rig->gic, GICD_IROUTER + 8 * 31, 8), 0);
     gic_dist_write(rig->gic, GICD_IROUTER + 8 * GIC_INTIDS, 8, 1);

@@ -1,4 +1,5 @@
 /* Loads, stores, fetches and TLB maintenance: what the MMU remembers, and what it must not. */
+#include "cpu/idregs.h"
 #include "sys_rig.h"
 
 #define VA     UINT64_C(0x0000123456789000)
@@ -135,6 +136,48 @@ static void test_faults_carry_what_the_handler_needs(void **state)
     /* What was allowed without PAN is not with it. */
     rig_at(rig, EL1H | PAN_ON);
     assert_exc(rig, cpu_st8(c, VA, 0));
+    assert_abort(rig, VA, ISS_DABT_WNR | FSC_PERMISSION | 3);
+}
+
+/* PAN stops data accesses of EL1, DC ZVA among them; not fetches, cache maintenance, AT, and
+ * accesses as EL0 would make them (D8.4.3). */
+static void test_what_pan_looks_at(void **state)
+{
+    struct sys_rig *rig = *state;
+    struct cpu *c = rig->c;
+    void *volatile seen = NULL;
+
+    rig_map(rig, 12, VA, 3, PAGE_A | USER);
+    rig_map(rig, 12, VA + 0x1000, 3, PAGE_B | USER | PTE_RO);
+    for (volatile unsigned warm = 0; warm < 2; warm++) {
+        if (warm) { /* nothing that the TLB got without PAN helps */
+            rig_at(rig, EL1H);
+            cpu_st8(c, VA, 1);
+        }
+        rig_at(rig, EL1H | PAN_ON);
+        assert_exc(rig, (void)cpu_ld8(c, VA));
+        assert_abort(rig, VA, FSC_PERMISSION | 3);
+        rig_at(rig, EL1H | PAN_ON);
+        assert_exc(rig, cpu_st64(c, VA, 0));
+        assert_abort(rig, VA, ISS_DABT_WNR | FSC_PERMISSION | 3);
+        rig_at(rig, EL1H | PAN_ON);
+        assert_exc(rig, (void)cpu_host(c, VA, 8, MMU_READ, NULL));
+        assert_abort(rig, VA, FSC_PERMISSION | 3);
+        rig_at(rig, EL1H | PAN_ON);
+        assert_exc(rig, (void)cpu_host(c, VA, 8, MMU_ATOMIC, NULL));
+        assert_abort(rig, VA, FSC_PERMISSION | 3);
+        rig_at(rig, EL1H | PAN_ON);
+        assert_exc(rig, mmu_zero_block(c, VA));
+        assert_abort(rig, VA, ISS_DABT_WNR | FSC_PERMISSION | 3);
+        rig_at(rig, EL1H | PAN_ON);
+        assert_ok(rig, (void)cpu_ld(c, VA, 8, true));
+        assert_ok(rig, cpu_st(c, VA, 8, 7, true));
+        assert_ok(rig, (void)mmu_cache_op(c, VA, MMU_READ));
+        assert_ok(rig, (void)mmu_cache_op(c, VA, MMU_WRITE));
+        rig_fetching(rig, EL1H | PAN_ON, VA + 0x1000);
+        assert_ok(rig, seen = mmu_fetch_page(c, VA + 0x1000));
+        assert_non_null(seen);
+    }
 }
 
 static void test_alignment_is_enforced_where_it_must(void **state)
@@ -219,14 +262,14 @@ static void test_faults_of_atomics(void **state)
     rig_map(rig, 12, UPPER, 3, RIG_DEVICE | PTE_PAGE | PTE_DEVICE);
     for (volatile size_t i = 0; i < ARRAY_LEN(t); i++) {
         rig_at(rig, EL1H | PAN_ON);
-        assert_exc(rig, (void)cpu_host(c, t[i].va, 8, MMU_RMW, NULL));
+        assert_exc(rig, (void)cpu_host(c, t[i].va, 8, MMU_ATOMIC, NULL));
         assert_abort(rig, t[i].va, t[i].iss);
         rig_at(rig, EL1H | PAN_ON);
         assert_exc(rig, (void)cpu_host(c, t[i].va, 8, MMU_WRITE, NULL));
         assert_abort(rig, t[i].va, t[i].iss | ISS_DABT_WNR);
     }
     rig_at(rig, EL1H | PAN_ON);
-    assert_ok(rig, (void)cpu_host(c, VA, 8, MMU_RMW, NULL));
+    assert_ok(rig, (void)cpu_host(c, VA, 8, MMU_ATOMIC, NULL));
 }
 
 static void test_probe(void **state)
@@ -285,6 +328,13 @@ static void test_tlbi_forms(void **state)
         }
     }
 
+    /* While ASIDs have 8 bits, the upper half of the operand is nothing. */
+    sysreg_write(rig->c, SYSREG(3, 0, 2, 0, 2), TCR_4K & ~TCR_AS);
+    remap(rig, VA, USER);
+    sys_execute(rig->c, TLBI_ASIDE1, tlbi_arg(0, 0xff34));
+    assert_int_equal(look(rig, VA), 0xbb);
+    sysreg_write(rig->c, SYSREG(3, 0, 2, 0, 2), TCR_4K);
+
     /* Another page or another ASID is no reason to forget; a wrong one is no reason to crash. */
     remap(rig, VA, USER);
     sys_execute(rig->c, TLBI_VAE1, tlbi_arg(VA + 0x1000, asid));
@@ -337,6 +387,33 @@ static void test_tlbi_of_blocks(void **state)
     sys_execute(rig->c, TLBI_VAE1, tlbi_arg(0x10000, 0));
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(look(rig, 0x10000 + i * 0x1000), 2);
+
+    /* A 64K page is sixteen, its block is 512 MiB; the low bits of the operand do not count. */
+    rig->soc.model = &idregs_max;
+    for (unsigned i = 8; i < 16; i++) {
+        rig_poke(rig, low + i * 0x1000, 1);
+        rig_poke(rig, high + i * 0x1000, 2);
+    }
+    for (unsigned named = 0; named < 16; named++) {
+        rig_mmu(rig, TCR_64K);
+        rig_map(rig, 16, 0x10000, 3, low | PTE_PAGE);
+        for (unsigned i = 0; i < 16; i++)
+            assert_int_equal(look(rig, 0x10000 + i * 0x1000), 1);
+        rig_map(rig, 16, 0x10000, 3, high | PTE_PAGE);
+        sys_execute(rig->c, TLBI_VAE1, tlbi_arg(0x10000 + named * 0x1000, 0));
+        for (unsigned i = 0; i < 16; i++)
+            assert_int_equal(look(rig, 0x10000 + i * 0x1000), 2);
+    }
+    block = align_down(UPPER, BIT(29));
+    rig_map(rig, 16, block, 2, align_down(RIG_RAM, BIT(29)) | PTE_BLOCK);
+    mmu_flush_all(rig->c);
+    assert_int_equal(look(rig, block + (low - RIG_RAM)), 1);
+    assert_int_equal(look(rig, block + (high - RIG_RAM)), 2);
+    rig_map(rig, 16, block, 2, 0);
+    sys_execute(rig->c, TLBI_VAAE1, tlbi_arg(block + BIT(28), 0));
+    assert_exc(rig, (void)cpu_ld8(rig->c, block + (low - RIG_RAM)));
+    assert_abort(rig, block + (low - RIG_RAM), FSC_TRANSLATION | 2);
+    assert_exc(rig, (void)cpu_ld8(rig->c, block + (high - RIG_RAM)));
 }
 
 static void test_asids_are_kept_apart_without_flushing(void **state)
@@ -543,6 +620,10 @@ static void test_cache_operations(void **state)
     rig_map(rig, 12, VA + 0x2000, 3, PAGE_A | PTE_PAGE | PTE_DEVICE);
     assert_exc(rig, mmu_zero_block(c, VA + 0x2000));
     assert_abort(rig, VA + 0x2000, ISS_DABT_WNR | FSC_ALIGNMENT);
+    /* Which comes before permissions. */
+    rig_map(rig, 12, VA + 0x2000, 3, PAGE_A | PTE_PAGE | PTE_DEVICE | PTE_RO);
+    assert_exc(rig, mmu_zero_block(c, VA + 0x2000));
+    assert_abort(rig, VA + 0x2000, ISS_DABT_WNR | FSC_ALIGNMENT);
 }
 
 static void test_fetching(void **state)
@@ -610,6 +691,7 @@ int main(void)
         T(test_every_size_and_alignment),
         T(test_page_crossing),
         T(test_faults_carry_what_the_handler_needs),
+        T(test_what_pan_looks_at),
         T(test_alignment_is_enforced_where_it_must),
         T(test_host_addresses_for_atomics),
         T(test_faults_of_atomics),

@@ -121,6 +121,15 @@ enum op {
     OPS
 };
 
+/* Rounding towards zero, with the invalid flag where C leaves a conversion undefined. */
+static uint64_t host_to_s32(double d)
+{
+    if (d > INT32_MIN - 1.0 && d < INT32_MAX + 1.0)
+        return (uint64_t)(int64_t)(int32_t)d;
+    feraiseexcept(FE_INVALID);
+    return 0;
+}
+
 static uint64_t host(enum op op, enum fp_size size, const uint64_t v[3])
 {
     volatile double a = to_d(v[0]), b = to_d(v[1]), c = to_d(v[2]);
@@ -149,7 +158,7 @@ static uint64_t host(enum op op, enum fp_size size, const uint64_t v[3])
     case TO_S64:
         return (uint64_t)(d ? llrint(a) : llrintf(x));
     case TO_S32:
-        return (uint64_t)(int64_t)(d ? (int32_t)a : (int32_t)x);
+        return host_to_s32(d ? a : (double)x);
     case FROM_S64:
         return d ? of_d((double)(int64_t)v[0]) : of_f((float)(int64_t)v[0]);
     default:

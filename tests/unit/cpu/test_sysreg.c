@@ -3,6 +3,7 @@
  * what must exist; masks, traps; SYS operations and address translation.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "cpu/idregs.h"
 #include "cpu/sysreg_row.h"
@@ -10,6 +11,8 @@
 
 #define SCTLR   SYSREG(3, 0, 1, 0, 0)
 #define CNTKCTL SYSREG(3, 0, 14, 1, 0)
+#define RNDR    SYSREG(3, 3, 2, 4, 0)
+#define RNDRRS  SYSREG(3, 3, 2, 4, 1)
 #define UMA     BIT(9)
 #define DZE     BIT(14)
 #define UCT     BIT(15)
@@ -131,7 +134,7 @@ static const struct {
     { SYSREG(3, 3, 14, 3, 1), "rwRW" }, { SYSREG(3, 3, 14, 3, 2), "rwRW" },
 };
 
-static const char *expected(uint16_t enc)
+static const char *expected(const struct cpu_model *model, uint16_t enc)
 {
     unsigned crm = enc >> 3 & 15, op2 = enc & 7;
 
@@ -139,6 +142,8 @@ static const char *expected(uint16_t enc)
         if (exist[i].enc == enc)
             return exist[i].allowed;
     }
+    if ((enc == RNDR || enc == RNDRRS) && model == &idregs_max)
+        return "rR";
     if (enc >= SYSREG(3, 0, 0, 1, 0) && enc <= SYSREG(3, 0, 0, 7, 7))
         return "r"; /* ID registers, reserved ones too */
     if ((enc & ~0x7f) == SYSREG(2, 0, 0, 0, 0) && op2 >= 4 && crm < (op2 < 6 ? 6u : 4u))
@@ -146,7 +151,7 @@ static const char *expected(uint16_t enc)
     return "";
 }
 
-static void test_every_encoding(void **state)
+static void check_every_encoding(struct sys_rig *rig)
 {
     static const struct {
         char letter;
@@ -155,11 +160,10 @@ static void test_every_encoding(void **state)
     } ways[] = {
         { 'r', EL1H, true }, { 'w', EL1H, false }, { 'R', EL0T, true }, { 'W', EL0T, false }
     };
-    struct sys_rig *rig = *state;
 
     for (unsigned enc = 0x8000; enc < 0x10000; enc++) {
         for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-            bool allowed = strchr(expected((uint16_t)enc), ways[i].letter);
+            bool allowed = strchr(expected(rig->soc.model, (uint16_t)enc), ways[i].letter);
             unsigned got;
 
             rig->c->sys.sctlr_el1 = UMA | UCT | DZE | UCI;
@@ -171,6 +175,17 @@ static void test_every_encoding(void **state)
             if (got != (allowed ? 0 : UNDEF))
                 fail_msg("encoding %#x, %c: %#x", enc, ways[i].letter, got);
         }
+    }
+}
+
+static void test_every_encoding(void **state)
+{
+    static const struct cpu_model *const models[] = { &idregs_portable, &idregs_max };
+    struct sys_rig *rig = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(models); i++) {
+        rig->soc.model = models[i];
+        check_every_encoding(rig);
     }
 }
 
@@ -290,6 +305,15 @@ static void test_identification(void **state)
     rig->soc.pa_bits = IDREGS_PA_BITS_BIG;
     assert_int_equal(value(rig, SYSREG(3, 0, 0, 7, 0)) & 15, 2);
 
+    /* Model max: RNDR, FlagM and the 64K granule, nothing else. */
+    rig->soc.model = &idregs_max;
+    rig->soc.pa_bits = IDREGS_PA_BITS_MIN;
+    assert_int_equal(value(rig, SYSREG(3, 0, 0, 6, 0)), 0x1010100010211120);
+    assert_int_equal(value(rig, SYSREG(3, 0, 0, 7, 0)), 0x00100021);
+    assert_int_equal(value(rig, SYSREG(3, 0, 0, 4, 0)), 0x1100000001110011);
+    assert_int_equal(value(rig, SYSREG(3, 0, 0, 7, 2)), 0x1000000000000000);
+    rig->soc.model = &idregs_portable;
+
     /* CCSIDR of what CSSELR names: 64-byte lines. */
     for (unsigned level = 0; level < 3; level++) {
         assert_int_equal(try_write(rig, EL1H, SYSREG(3, 2, 0, 0, 0), level), 0);
@@ -307,14 +331,76 @@ static void test_identification(void **state)
 
 static void test_models_by_name(void **state)
 {
+    static const char *const unknown[] = { "", "host", "Portable", "max ", "cortex-a76" };
     const struct cpu_model *model = NULL;
     struct err err;
+    char msg[128];
 
     (void)state;
     assert_int_equal(idregs_find("portable", &model, &err), 0);
     assert_ptr_equal(model, &idregs_portable);
-    assert_err(idregs_find("max", &model, &err), ENOTSUP, err,
-               "the software CPU has no model max; use --cpu portable");
+    assert_int_equal(idregs_find("max", &model, &err), 0);
+    assert_ptr_equal(model, &idregs_max);
+    for (size_t i = 0; i < ARRAY_LEN(unknown); i++) {
+        assert_int_equal(idregs_find(unknown[i], &model, &err), -ENOTSUP);
+        snprintf(msg, sizeof(msg),
+                 "the software CPU has no model %s; use --cpu portable or --cpu max", unknown[i]);
+        assert_string_equal(err.msg, msg);
+    }
+}
+
+/* What a model has beyond its ID registers follows from them. */
+static void test_features_agree_with_the_id_registers(void **state)
+{
+    static const struct cpu_model *const models[] = { &idregs_portable, &idregs_max };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(models); i++) {
+        uint64_t isar0 = models[i]->isar0;
+
+        assert_int_equal(models[i]->features,
+                         (isar0 >> 52 & 15 ? CPU_FLAGM : 0) | (isar0 >> 60 ? CPU_RNG : 0));
+    }
+}
+
+static bool random_numbers(void *ctx, uint64_t *ret_val)
+{
+    uint64_t *next = ctx;
+
+    *ret_val = *next ? (*next)++ : 0xdead; /* 0: there is none now */
+    return *ret_val != 0xdead;
+}
+
+static void test_random_numbers(void **state)
+{
+    static const uint16_t encs[] = { RNDR, RNDRRS };
+    struct sys_rig *rig = *state;
+    uint64_t next = 5, val;
+
+    rig->soc.model = &idregs_max;
+    for (size_t i = 0; i < ARRAY_LEN(encs); i++) {
+        for (unsigned el = 0; el < 2; el++) {
+            uint64_t pstate = (el ? EL1H : EL0T) | NZCV_N | NZCV_C;
+
+            rig->soc.random = random_numbers;
+            rig->soc.random_ctx = &next;
+            next = 5;
+            for (unsigned n = 5; n < 8; n++) {
+                assert_int_equal(try_read(rig, pstate, encs[i], &val), 0);
+                assert_int_equal(val, n);
+                assert_int_equal(rig->c->nzcv, 0);
+            }
+            next = 0;
+            assert_int_equal(try_read(rig, pstate, encs[i], &val), 0);
+            assert_int_equal(val, 0);
+            assert_int_equal(rig->c->nzcv, NZCV_Z);
+            rig->soc.random = NULL; /* a machine without a source */
+            assert_int_equal(try_read(rig, pstate, encs[i], &val), 0);
+            assert_int_equal(val, 0);
+            assert_int_equal(rig->c->nzcv, NZCV_Z);
+            assert_int_equal(try_write(rig, pstate, encs[i], 1), UNDEF);
+        }
+    }
 }
 
 static void test_pstate_fields(void **state)
@@ -522,6 +608,74 @@ static void test_address_translation(void **state)
     assert_int_equal(at(rig, 3, va), 0x801 | (FSC_PERMISSION | 3) << 1);
 }
 
+/* Shareability as PAR_EL1 reports it: what is cached nowhere is outer shareable. */
+static void test_par_attributes(void **state)
+{
+    static const struct {
+        uint8_t attr;
+        unsigned sh, reported; /* of the descriptor; of PAR_EL1 */
+    } t[] = {
+        { 0xff, 0, 0 }, { 0xff, 2, 2 }, { 0xff, 3, 3 }, { 0xbb, 3, 3 },
+        { 0x4f, 0, 0 }, { 0xf4, 3, 3 }, { 0x44, 0, 2 }, { 0x44, 3, 2 },
+        { 0x00, 0, 2 }, { 0x04, 3, 2 }, { 0x0c, 0, 2 },
+    };
+    struct sys_rig *rig = *state;
+    gva_t va = UINT64_C(0x123456789000);
+    gpa_t gpa = RIG_RAM + 4 * MIB;
+
+    rig_at(rig, EL1H);
+    rig_mmu(rig, TCR_4K);
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        sysreg_write(rig->c, SYSREG(3, 0, 10, 2, 0), t[i].attr);
+        rig_map(rig, 12, va, 3, gpa | (PTE_PAGE & ~(UINT64_C(3) << 8)) | (uint64_t)t[i].sh << 8);
+        assert_int_equal(at(rig, 0, va),
+                         (uint64_t)t[i].attr << 56 | gpa | 0x800 | t[i].reported << 7);
+    }
+    /* MMU off: Device-nGnRnE. */
+    sysreg_write(rig->c, SCTLR, rig->c->sys.sctlr_el1 & ~SCTLR_M);
+    assert_int_equal(at(rig, 0, gpa + 0x123), gpa | 0x900);
+    assert_int_equal(at(rig, 0, BIT(40)), 0x801 | FSC_ADDR_SIZE << 1);
+}
+
+/* Every fault of a walk is a result; only an external abort is an exception of the instruction. */
+static void test_address_translation_faults(void **state)
+{
+    struct sys_rig *rig = *state;
+    struct cpu *c = rig->c;
+    gva_t va = UINT64_C(0x123456789000), tagged = va | UINT64_C(0x5a) << 56;
+
+    rig_at(rig, EL1H);
+    rig_mmu(rig, TCR_4K | TCR_TBI0);
+    for (unsigned level = 0; level <= 3; level++) {
+        uint64_t desc = level == 3 ? PTE_PAGE : PTE_BLOCK;
+
+        rig_map(rig, 12, va, level, 0);
+        assert_int_equal(at(rig, 0, tagged), 0x801 | (FSC_TRANSLATION | level) << 1);
+        if (level) { /* no block at level 0 */
+            rig_map(rig, 12, va, level, desc & ~PTE_AF);
+            assert_int_equal(at(rig, 0, tagged), 0x801 | (FSC_ACCESS_FLAG | level) << 1);
+            rig_map(rig, 12, va, level, desc | BIT(40));
+            assert_int_equal(at(rig, 0, tagged), 0x801 | (FSC_ADDR_SIZE | level) << 1);
+            rig_map(rig, 12, va, level, desc);
+            assert_int_equal(at(rig, 2, tagged), 0x801 | (FSC_PERMISSION | level) << 1);
+        }
+        if (level == 3)
+            break;
+        rig_map(rig, 12, va, level, RIG_DEVICE | PTE_TABLE);
+        for (volatile unsigned op2 = 0; op2 < 4; op2++) {
+            c->sys.par_el1 = 0x1234;
+            assert_exc(rig, (void)at(rig, op2, tagged));
+            assert_int_equal(rig_ec(rig), EC_DABT_SAME);
+            assert_int_equal(rig_iss(rig),
+                             ISS_DABT_CM | ISS_DABT_WNR | FSC_EXTERNAL_WALK | (level + 1));
+            assert_int_equal(c->sys.far_el1, tagged);
+            assert_int_equal(c->sys.par_el1, 0x1234);
+            rig_at(rig, EL1H);
+        }
+        rig_map(rig, 12, va, level, 0);
+    }
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -533,6 +687,8 @@ int main(void)
         T(test_el0_traps),
         T(test_identification),
         cmocka_unit_test(test_models_by_name),
+        cmocka_unit_test(test_features_agree_with_the_id_registers),
+        T(test_random_numbers),
         T(test_pstate_fields),
         T(test_os_lock_and_debug_storage),
         T(test_debug_register_bits),
@@ -540,6 +696,8 @@ int main(void)
         T(test_mdscr_bits),
         T(test_every_system_operation),
         T(test_address_translation),
+        T(test_par_attributes),
+        T(test_address_translation_faults),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,100 @@ static void test_expiry(void **state)
     }
 }
 
+/* The compare value is 64 bits without a sign; TVAL is 32 bits with one (D11.2.4). */
+static void test_compare_values(void **state)
+{
+    static const struct {
+        uint64_t count, cval;
+        bool expired;
+        uint32_t tval; /* as read then */
+    } t[] = {
+        { 0, 0, true, 0 },
+        { 0, 1, false, 1 },
+        { 1, 0, true, UINT32_MAX },
+        { UINT64_C(0x7fffffffffffffff), UINT64_C(0x8000000000000000), false, 1 },
+        { UINT64_C(0x8000000000000000), UINT64_C(0x7fffffffffffffff), true, UINT32_MAX },
+        { UINT64_C(0x8000000000000000), 0, true, 0 },
+        { 0, UINT64_MAX, false, UINT32_MAX },
+        { UINT64_MAX, UINT64_MAX, true, 0 },
+        { UINT64_MAX - 1, UINT64_MAX, false, 1 },
+        { UINT64_C(0x100000000), 1, true, 1 },
+        { 1, UINT64_C(0x180000001), false, 0x80000000 },
+    };
+    static const struct {
+        uint64_t count, tval, cval;
+    } w[] = {
+        { 1000, 0, 1000 },
+        { 1000, 0x7fffffff, 1000 + UINT64_C(0x7fffffff) },
+        { 1000, 0x80000000, 1000 - UINT64_C(0x80000000) },
+        { 1000, UINT32_MAX, 999 },
+        { 0, UINT32_MAX, UINT64_MAX },
+        { UINT64_MAX, 2, 1 },
+        { 1000, UINT64_C(0x1234567800000005), 1005 }, /* bits 63:32 are nothing */
+    };
+    struct sys_rig *rig = *state;
+    struct cpu *c = rig->c;
+
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        timer_set_count(&rig->soc, t[i].count);
+        sysreg_write(c, CNTP_CVAL, t[i].cval);
+        sysreg_write(c, CNTP_CTL, 1);
+        assert_int_equal(sysreg_read(c, CNTP_CTL), t[i].expired ? 5 : 1);
+        assert_int_equal(line(rig, 30), t[i].expired);
+        assert_int_equal(sysreg_read(c, CNTP_TVAL), t[i].tval);
+        /* ISTATUS is read-only, and reads as zero while the timer is off. */
+        sysreg_write(c, CNTP_CTL, UINT64_MAX & ~UINT64_C(1));
+        assert_int_equal(sysreg_read(c, CNTP_CTL), 2);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(w); i++) {
+        timer_set_count(&rig->soc, w[i].count);
+        sysreg_write(c, CNTV_TVAL, w[i].tval);
+        assert_int_equal(sysreg_read(c, CNTV_CVAL), w[i].cval);
+        assert_int_equal(sysreg_read(c, CNTV_TVAL), (uint32_t)w[i].tval);
+    }
+}
+
+/* Every combination of the four controls of CNTKCTL_EL1 on every register, at both levels. */
+static void test_access_control(void **state)
+{
+    static const struct {
+        uint16_t enc;
+        uint64_t any; /* one of these is enough */
+        bool writable;
+    } t[] = {
+        { SYSREG(3, 3, 14, 0, 0), 3, false }, /* CNTFRQ */
+        { SYSREG(3, 3, 14, 0, 1), 1, false }, /* CNTPCT */
+        { CNTVCT, 2, false },
+        { CNTP_TVAL, BIT(9), true },
+        { CNTP_CTL, BIT(9), true },
+        { CNTP_CVAL, BIT(9), true },
+        { CNTV_TVAL, BIT(8), true },
+        { CNTV_CTL, BIT(8), true },
+        { CNTV_CVAL, BIT(8), true },
+    };
+    struct sys_rig *rig = *state;
+    struct cpu *c = rig->c;
+
+    for (volatile size_t i = 0; i < ARRAY_LEN(t); i++) {
+        for (volatile unsigned on = 0; on < 16; on++) {
+            uint64_t cntkctl = (on & 3) | (uint64_t)(on >> 2) << 8;
+            bool may = cntkctl & t[i].any;
+
+            rig_at(rig, EL1H);
+            sysreg_write(c, SYSREG(3, 0, 14, 1, 0), cntkctl | 0xfc); /* the event stream's bits */
+            assert_ok(rig, (void)sysreg_read(c, t[i].enc));
+            rig_at(rig, EL0T);
+            assert_int_equal(TRY(rig, (void)sysreg_read(c, t[i].enc)), may ? 0 : CPU_ESCAPE_GO_ON);
+            assert_true(may || (rig_ec(rig) == EC_SYSREG && (rig_iss(rig) & 1)));
+            rig_at(rig, EL0T);
+            assert_int_equal(TRY(rig, sysreg_write(c, t[i].enc, 0)),
+                             may && t[i].writable ? 0 : CPU_ESCAPE_GO_ON);
+            assert_true((may && t[i].writable) ||
+                        rig_ec(rig) == (t[i].writable ? EC_SYSREG : EC_UNKNOWN));
+        }
+    }
+}
+
 static void test_the_earlier_timer_decides(void **state)
 {
     struct sys_rig *rig = *state;
@@ -185,8 +279,12 @@ static void test_the_run_loops_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_counter_follows_the_clock), T(test_expiry),
-        T(test_the_earlier_timer_decides), T(test_deadlines_are_not_early),
+        T(test_counter_follows_the_clock),
+        T(test_expiry),
+        T(test_compare_values),
+        T(test_access_control),
+        T(test_the_earlier_timer_decides),
+        T(test_deadlines_are_not_early),
         T(test_the_run_loops_request),
     };
 

@@ -42,6 +42,11 @@ enum {
     MSR_EOIR1_X4 = 0xd518cc24,
     MRS_X6_ELR = 0xd5384026,
     MRS_X7_ESR = 0xd5385207,
+    MRS_X0_RNDR = 0xd53b2400,
+    MRS_X1_RNDRRS = 0xd53b2421,
+    MRS_X2_NZCV = 0xd53b4202,
+    MRS_X3_RNDR = 0xd53b2403,
+    MRS_X4_NZCV = 0xd53b4204,
 };
 
 struct rig {
@@ -80,6 +85,24 @@ static int setup_deterministic(void **state)
 {
     return setup_with(state,
                       (struct hv_config){ .vcpus = 1, .cpu = "portable", .deterministic = true });
+}
+
+static bool next_number(void *ctx, uint64_t *ret_val)
+{
+    uint64_t *last = ctx;
+
+    *ret_val = ++*last;
+    return *last % 3;
+}
+
+static int setup_max(void **state)
+{
+    static uint64_t last;
+
+    last = 0;
+    return setup_with(
+        state,
+        (struct hv_config){ .vcpus = 1, .cpu = "max", .random = next_number, .random_ctx = &last });
 }
 
 static int teardown(void **state)
@@ -596,9 +619,9 @@ static void test_what_it_cannot_do_is_said(void **state)
                "deterministic execution is for one vCPU, not 2; use --smp 1");
     config.vcpus = 1;
     config.deterministic = false;
-    config.cpu = "max";
+    config.cpu = "host";
     assert_err(rig->ops->create(&config, &hv, &err), ENOTSUP, err,
-               "the software CPU has no model max; use --cpu portable");
+               "the software CPU has no model host; use --cpu portable or --cpu max");
     config.cpu = "portable";
     config.counter_hz = 1000;
     assert_err(rig->ops->create(&config, &hv, &err), EINVAL, err,
@@ -608,6 +631,21 @@ static void test_what_it_cannot_do_is_said(void **state)
     assert_err(rig->ops->vcpu_set(rig->vcpu, &s, &err), ENOTSUP, err,
                "apibkeylo_el1=0x1: this CPU model cannot hold it");
     assert_int_equal(rig->ops->probe(&err), 0);
+}
+
+/* Model max draws from whoever made the machine; every third time there is no number. */
+static void test_random_numbers(void **state)
+{
+    struct rig *rig = *state;
+    const uint64_t *x = rig->exit.smccc.x;
+
+    LOAD(rig, 0, 0, MRS_X0_RNDR, MRS_X1_RNDRRS, MRS_X2_NZCV, MRS_X3_RNDR, MRS_X4_NZCV, HVC_0);
+    assert_int_equal(run_on(rig), HV_EXIT_SMCCC);
+    assert_int_equal(x[0], 1);
+    assert_int_equal(x[1], 2);
+    assert_int_equal(x[2], 0);
+    assert_int_equal(x[3], 0);
+    assert_int_equal(x[4], BIT(30)); /* Z */
 }
 
 static void test_two_machines_in_one_process(void **state)
@@ -659,6 +697,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deterministic_sleep_takes_no_time, setup_deterministic,
                                         teardown),
         T(test_what_it_cannot_do_is_said),
+        cmocka_unit_test_setup_teardown(test_random_numbers, setup_max, teardown),
         T(test_two_machines_in_one_process),
     };
 
