@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import kernel_text
 from conftest import ROOT, must_exist
 from machine import Machine
 
@@ -128,6 +129,18 @@ def refused(lab, *argv):
     assert status == 1 and not output, (status, output)
     (line,) = errors.decode().splitlines()
     return line
+
+
+def test_the_bare_metal_kernel_prints_what_is_expected(lab):
+    """Its text is that of this CPU, written down: IGNITION_WRITE_EXPECTED=1 writes it anew."""
+    kernel = must_exist(BUILD / "tests" / "kernel" / "kernel.bin", HOW)
+    path = lab.put(kernel)
+    status, output, errors = lab.run("/lab/ignition", "boot", path, *kernel_text.ARGS,
+                                     "--accel", "kvm")
+    assert (status, errors) == (0, b"")
+    if os.environ.get("IGNITION_WRITE_EXPECTED"):
+        (kernel_text.FOLDER / "expected.txt").write_bytes(output)
+    kernel_text.compare(output.decode(), kernel_text.by_qemu())
 
 
 BOOT = ("/lab/ignition", "boot", "/lab/Image", "--accel", "kvm")

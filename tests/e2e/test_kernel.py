@@ -1,0 +1,15 @@
+"""The bare-metal test kernel on the engine: system registers, exceptions, MMU, timers, GIC, debug, SMP."""
+
+import subprocess
+
+import kernel_text
+from conftest import BUILD, must_exist
+
+
+def test_it_prints_what_the_manual_says(program, engine):
+    kernel = must_exist(BUILD / "tests" / "kernel" / "kernel.bin",
+                        "install aarch64-linux-gnu-gcc (tools/deps.sh test) and build: make")
+    result = subprocess.run([str(program), "boot", str(kernel), *kernel_text.ARGS, "--accel", engine],
+                            capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240)
+    assert (result.returncode, result.stderr) == (0, "")
+    kernel_text.compare(result.stdout, kernel_text.by_manual())
