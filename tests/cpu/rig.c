@@ -2,6 +2,7 @@
 #include "rig.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "cpu/code.h"
 #include "cpu/exc.h"
@@ -94,6 +95,24 @@ void rig_fini(struct rig *rig)
     gmem_destroy(rig->mem);
 }
 
+int rig_setup(void **state)
+{
+    struct rig *rig = calloc(1, sizeof(*rig));
+
+    if (!rig)
+        return -1;
+    rig_init(rig);
+    *state = rig;
+    return 0;
+}
+
+int rig_teardown(void **state)
+{
+    rig_fini(*state);
+    free(*state);
+    return 0;
+}
+
 void *rig_ptr(struct rig *rig, gva_t va)
 {
     void *host = gmem_ptr_dirty(rig->mem, va, 4);
@@ -106,6 +125,12 @@ void rig_poke(struct rig *rig, gva_t va, uint32_t word)
 {
     store_le32(rig_ptr(rig, va), word);
     code_invalidate_line(rig->c, va);
+}
+
+void rig_put(struct rig *rig, gva_t va, const uint32_t *words, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++)
+        rig_poke(rig, va + 4 * n, words[n]);
 }
 
 void rig_enter(struct rig *rig, gva_t pc, uint64_t nzcv)

@@ -26,11 +26,22 @@ struct rig {
 void rig_init(struct rig *rig);
 void rig_fini(struct rig *rig);
 
+/* A fixture of cmocka: *state is a rig of the test's own. */
+int rig_setup(void **state);
+int rig_teardown(void **state);
+
 /* The host address of user memory. */
 void *rig_ptr(struct rig *rig, gva_t va);
 
 /* Put an instruction at va, which the CPU may have executed before. */
 void rig_poke(struct rig *rig, gva_t va, uint32_t word);
+
+/* The same for several, one after the other. */
+void rig_put(struct rig *rig, gva_t va, const uint32_t *words, unsigned count);
+
+#define RIG_PUT(rig, va, ...)                               \
+    rig_put((rig), (va), (const uint32_t[]){ __VA_ARGS__ }, \
+            sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
 
 /* Make the CPU ready to run at EL0 from pc; general registers are the caller's. */
 void rig_enter(struct rig *rig, gva_t pc, uint64_t nzcv);

@@ -79,34 +79,6 @@ enum {
     IC_IVAU = 0xd50b7521,
 };
 
-static int setup(void **state)
-{
-    struct rig *rig = calloc(1, sizeof(*rig));
-
-    if (!rig)
-        return -1;
-    rig_init(rig);
-    *state = rig;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    rig_fini(*state);
-    free(*state);
-    return 0;
-}
-
-static void put(struct rig *rig, gva_t va, const uint32_t *words, unsigned count)
-{
-    for (unsigned n = 0; n < count; n++)
-        rig_poke(rig, va + 4 * n, words[n]);
-}
-
-#define PUT(rig, va, ...)                               \
-    put((rig), (va), (const uint32_t[]){ __VA_ARGS__ }, \
-        sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
-
 /* All debug registers as after a reset, but MDSCR_EL1 and an open OS lock. */
 static void arm(struct rig *rig, uint64_t mdscr)
 {
@@ -203,7 +175,7 @@ static void test_a_step_of_every_kind_of_instruction(void **state)
         uint64_t retired;
 
         arm(rig, MDSCR_SS);
-        PUT(rig, CODE, NOP, NOP, NOP, NOP);
+        RIG_PUT(rig, CODE, NOP, NOP, NOP, NOP);
         rig_poke(rig, align_down(pc, 4), t[i].word);
         c->x[0] = t[i].x0;
         c->x[1] = t[i].x1;
@@ -231,7 +203,7 @@ static void test_a_program_stepped_to_its_end(void **state)
     unsigned steps = 0;
 
     arm(rig, MDSCR_SS);
-    PUT(rig, CODE + 0xffc, SUB_X0_1, CBNZ_X0_BACK, SVC);
+    RIG_PUT(rig, CODE + 0xffc, SUB_X0_1, CBNZ_X0_BACK, SVC);
     c->x[0] = 10;
     for (gva_t pc = CODE + 0xffc; run(rig, pc, PSTATE_SS) == 1 && ec(rig) == EC_STEP_LOWER;
          pc = c->sys.elr_el1)
@@ -261,7 +233,7 @@ static void test_who_may_be_stepped(void **state)
     for (size_t i = 0; i < ARRAY_LEN(t); i++) {
         gva_t pc = t[i].pstate & EL1H ? KERNEL : CODE;
 
-        PUT(rig, pc, NOP, SVC);
+        RIG_PUT(rig, pc, NOP, SVC);
         arm(rig, t[i].mdscr);
         rig->c->sys.os_lock = t[i].locked;
         debug_rearm(rig->c);
@@ -278,7 +250,7 @@ static void test_steps_at_el1(void **state)
 
     /* HVC is a call, too: what comes after it is pending. */
     arm(rig, MDSCR_SS | MDSCR_KDE);
-    PUT(rig, KERNEL, HVC, NOP);
+    RIG_PUT(rig, KERNEL, HVC, NOP);
     rig_enter(rig, KERNEL, 0);
     exc_pstate_set(c, EL1H | PSTATE_SS);
     assert_int_equal(rig_run(rig), CPU_STOP_HVC);
@@ -290,15 +262,15 @@ static void test_steps_at_el1(void **state)
     assert_int_equal(c->sys.elr_el1, KERNEL + 4);
 
     /* A step may end stepping, and unmasking may begin it: pending then. */
-    PUT(rig, KERNEL, MSR_DAIFSET_D, NOP, MSR_DAIFCLR_D, NOP, SVC);
+    RIG_PUT(rig, KERNEL, MSR_DAIFSET_D, NOP, MSR_DAIFCLR_D, NOP, SVC);
     assert_int_equal(run(rig, KERNEL, EL1H | PSTATE_SS), 3);
     assert_int_equal(ec(rig), EC_STEP_SAME);
     assert_int_equal(iss(rig), FSC_DEBUG);
     assert_int_equal(c->sys.elr_el1, KERNEL + 12);
 
     /* A debugger at EL1 returns to the instruction to step. */
-    PUT(rig, KERNEL, ERET);
-    PUT(rig, CODE, NOP, NOP, SVC);
+    RIG_PUT(rig, KERNEL, ERET);
+    RIG_PUT(rig, CODE, NOP, NOP, SVC);
     arm(rig, MDSCR_SS);
     c->sys.spsr_el1 = PSTATE_SS;
     rig_enter(rig, KERNEL, 0);
@@ -317,7 +289,7 @@ static void test_a_step_of_a_device_access(void **state)
     uint64_t before = c->retired;
 
     arm(rig, MDSCR_SS);
-    PUT(rig, CODE, LDP_X0_X2, NOP);
+    RIG_PUT(rig, CODE, LDP_X0_X2, NOP);
     rig_enter(rig, CODE, 0);
     exc_pstate_set(c, PSTATE_SS);
     c->x[1] = RIG_DEVICE;
@@ -448,7 +420,7 @@ static void test_which_breakpoints_match(void **state)
         gva_t pc = kernel ? KERNEL : CODE;
         uint64_t retired;
 
-        PUT(rig, pc, NOP, NOP, NOP, SVC);
+        RIG_PUT(rig, pc, NOP, NOP, NOP, SVC);
         arm(rig, t[i].mdscr);
         c->sys.contextidr_el1 = t[i].context;
         set_breakpoint(rig, 5, t[i].bcr5, CONTEXT);
@@ -480,18 +452,18 @@ static void test_breakpoints_are_found_wherever_control_comes_from(void **state)
 
     arm(rig, MDSCR_MDE);
     set_breakpoint(rig, 2, E | EL0, CODE + 0x2000);
-    PUT(rig, CODE + 0x2000, NOP, SVC);
+    RIG_PUT(rig, CODE + 0x2000, NOP, SVC);
 
     /* By a branch from another page, falling into the page, at the end of a loop in it. */
-    PUT(rig, CODE, BR_X0);
+    RIG_PUT(rig, CODE, BR_X0);
     c->x[0] = CODE + 0x2000;
     assert_int_equal(run(rig, CODE, 0), 1);
     assert_int_equal(ec(rig), EC_BREAKPOINT_LOWER);
-    PUT(rig, CODE + 0x1ff8, NOP, NOP);
+    RIG_PUT(rig, CODE + 0x1ff8, NOP, NOP);
     assert_int_equal(run(rig, CODE + 0x1ff8, 0), 2);
     assert_int_equal(ec(rig), EC_BREAKPOINT_LOWER);
     set_breakpoint(rig, 2, E | EL0, CODE + 0x2108);
-    PUT(rig, CODE + 0x2100, SUB_X0_1, CBNZ_X0_BACK, SVC);
+    RIG_PUT(rig, CODE + 0x2100, SUB_X0_1, CBNZ_X0_BACK, SVC);
     c->x[0] = 10;
     assert_int_equal(run(rig, CODE + 0x2100, 0), 20);
     assert_int_equal(ec(rig), EC_BREAKPOINT_LOWER);
@@ -500,7 +472,7 @@ static void test_breakpoints_are_found_wherever_control_comes_from(void **state)
     /* A change of context is seen by the next instruction. */
     arm(rig, MDSCR_MDE | MDSCR_KDE);
     set_breakpoint(rig, 4, E | EL1 | BT(2), CONTEXT);
-    PUT(rig, KERNEL, NOP, MSR_CONTEXTIDR_X0, NOP, SVC);
+    RIG_PUT(rig, KERNEL, NOP, MSR_CONTEXTIDR_X0, NOP, SVC);
     c->sys.contextidr_el1 = 0;
     c->x[0] = CONTEXT;
     assert_int_equal(run(rig, KERNEL, EL1H), 2);
@@ -526,7 +498,7 @@ static void test_priorities_before_an_instruction(void **state)
     };
     struct rig *rig = *state;
 
-    PUT(rig, CODE, NOP, NOP, BRK_1234);
+    RIG_PUT(rig, CODE, NOP, NOP, BRK_1234);
     for (size_t i = 0; i < ARRAY_LEN(t); i++) {
         arm(rig, MDSCR_MDE | MDSCR_SS);
         set_breakpoint(rig, 0, E | EL0, CODE);
@@ -540,7 +512,7 @@ static void test_priorities_before_an_instruction(void **state)
     /* BRK needs nobody's leave. */
     arm(rig, 0);
     rig->c->sys.os_lock = 1;
-    PUT(rig, KERNEL, BRK_1234);
+    RIG_PUT(rig, KERNEL, BRK_1234);
     run(rig, KERNEL, EL1H | DAIF_D);
     assert_int_equal(rig->c->sys.esr_el1, FIELD_PUT(ESR_EC, EC_BRK64) | ESR_IL | 0x1234);
     assert_int_equal(rig->c->sys.elr_el1, KERNEL);
@@ -700,7 +672,7 @@ static void test_which_watchpoints_match(void **state)
 
             /* Once without it, so that the TLB knows the page. */
             arm(rig, MDSCR_MDE);
-            PUT(rig, CODE, t[i].word, SVC);
+            RIG_PUT(rig, CODE, t[i].word, SVC);
             fill(rig);
             c->x[1] = va;
             run(rig, CODE, 0);
@@ -742,7 +714,7 @@ static void test_several_watchpoints(void **state)
     arm(rig, MDSCR_MDE);
     set_watchpoint(rig, 0, ANY | BAS(0x40), DATA);
     set_watchpoint(rig, 3, ANY | BAS(0x04), DATA);
-    PUT(rig, CODE, LDR_X0, SVC);
+    RIG_PUT(rig, CODE, LDR_X0, SVC);
     c->x[1] = DATA;
     run(rig, CODE, 0);
     assert_int_equal(ec(rig), EC_WATCHPOINT_LOWER);
@@ -756,7 +728,7 @@ static void test_several_watchpoints(void **state)
     /* An atomic under one for loads and one for stores is a read. */
     set_watchpoint(rig, 0, E | EL0 | ST | BAS_ALL, DATA);
     set_watchpoint(rig, 3, E | EL0 | LD | BAS_ALL, DATA);
-    PUT(rig, CODE, SWP_X2_X0, SVC);
+    RIG_PUT(rig, CODE, SWP_X2_X0, SVC);
     run(rig, CODE, 0);
     assert_int_equal(iss(rig), FSC_DEBUG);
 }
@@ -778,7 +750,7 @@ static void test_linked_watchpoints(void **state)
     };
     struct rig *rig = *state;
 
-    PUT(rig, CODE, LDR_X0, SVC);
+    RIG_PUT(rig, CODE, LDR_X0, SVC);
     for (size_t i = 0; i < ARRAY_LEN(t); i++) {
         arm(rig, MDSCR_MDE);
         rig->c->sys.contextidr_el1 = t[i].context;
@@ -825,7 +797,7 @@ static void test_watchpoints_at_el1(void **state)
     for (size_t i = 0; i < ARRAY_LEN(t); i++) {
         gva_t va = DATA + (t[i].word == DC_IVAC ? 0x34 : 0);
 
-        PUT(rig, KERNEL, t[i].word, SVC);
+        RIG_PUT(rig, KERNEL, t[i].word, SVC);
         arm(rig, t[i].mdscr | MDSCR_MDE);
         set_watchpoint(rig, 2, t[i].wcr | BAS_ALL, DATA);
         c->x[1] = va;
@@ -864,7 +836,7 @@ static void test_priorities_of_an_access(void **state)
         arm(rig, MDSCR_MDE);
         set_watchpoint(rig, 0, ANY | BAS_ALL | MASK(5), align_down(t[i].va, 32));
         set_watchpoint(rig, 1, ANY | BAS_ALL | MASK(5), align_down(t[i].va, 32) + 32);
-        PUT(rig, CODE, t[i].word, SVC);
+        RIG_PUT(rig, CODE, t[i].word, SVC);
         rig->c->x[1] = t[i].va;
         run(rig, CODE, 0);
         assert_int_equal(ec(rig), t[i].ec);
@@ -876,7 +848,7 @@ static void test_priorities_of_an_access(void **state)
     rig->c->sys.sctlr_el1 |= SCTLR_A;
     mmu_update(rig->c);
     set_watchpoint(rig, 0, ANY | BAS_ALL | MASK(5), DATA);
-    PUT(rig, CODE, STP_X0_X2, SVC);
+    RIG_PUT(rig, CODE, STP_X0_X2, SVC);
     rig->c->x[1] = DATA + 4;
     run(rig, CODE, 0);
     assert_int_equal(ec(rig), EC_DABT_LOWER);
@@ -884,7 +856,7 @@ static void test_priorities_of_an_access(void **state)
     rig->c->x[1] = RIG_USER + RIG_BYTES - 4; /* the next page is not the user's */
     run(rig, CODE, 0);
     assert_int_equal(iss(rig), ISS_DABT_WNR | FSC_ALIGNMENT);
-    PUT(rig, CODE, ST4_B1, SVC); /* bytes are never misaligned */
+    RIG_PUT(rig, CODE, ST4_B1, SVC); /* bytes are never misaligned */
     rig->c->x[1] = DATA + 5;
     run(rig, CODE, 0);
     assert_int_equal(ec(rig), EC_WATCHPOINT_LOWER);
@@ -898,7 +870,7 @@ static void test_what_is_not_watched_works(void **state)
 
     arm(rig, MDSCR_MDE);
     set_watchpoint(rig, 0, ANY | BAS_ALL, DATA + 0x800);
-    PUT(rig, CODE, STP_X0_X2_POST, LDR_X0_POST, SVC);
+    RIG_PUT(rig, CODE, STP_X0_X2_POST, LDR_X0_POST, SVC);
     fill(rig);
     for (gva_t va = DATA; va < DATA + 0x2000; va += 0x1010) {
         c->x[0] = va;
@@ -926,7 +898,7 @@ static void test_restored_state_is_armed(void **state)
     struct err err;
 
     arm(rig, MDSCR_MDE | MDSCR_SS);
-    PUT(rig, CODE, LDR_X0, NOP, SVC);
+    RIG_PUT(rig, CODE, LDR_X0, NOP, SVC);
     set_watchpoint(rig, 0, ANY | BAS_ALL, DATA);
     set_breakpoint(rig, 0, E | EL0, CODE + 4);
     rig_enter(rig, CODE, 0);
@@ -954,7 +926,7 @@ static void test_restored_state_is_armed(void **state)
     assert_int_equal(ec(rig), EC_SVC64);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
 {

@@ -45,35 +45,12 @@ enum {
     MRS_X5_RNDR = 0xd53b2405,
 };
 
-static int setup(void **state)
-{
-    struct rig *rig = calloc(1, sizeof(*rig));
-
-    if (!rig)
-        return -1;
-    rig_init(rig);
-    *state = rig;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    rig_fini(*state);
-    free(*state);
-    return 0;
-}
-
 /* Put a program at va and make the CPU ready to run it. */
-static void program(struct rig *rig, gva_t va, const uint32_t *words, unsigned count)
-{
-    for (unsigned n = 0; n < count; n++)
-        rig_poke(rig, va + 4 * n, words[n]);
-    rig_enter(rig, va, 0);
-}
-
-#define PROGRAM(rig, va, ...)                               \
-    program((rig), (va), (const uint32_t[]){ __VA_ARGS__ }, \
-            sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
+#define PROGRAM(rig, va, ...)              \
+    do {                                   \
+        RIG_PUT((rig), (va), __VA_ARGS__); \
+        rig_enter((rig), (va), 0);         \
+    } while (0)
 
 static unsigned ec(const struct rig *rig)
 {
@@ -158,7 +135,8 @@ static void test_a_kick_ends_every_kind_of_loop(void **state)
     for (unsigned n = 0; n < ARRAY_LEN(loops); n++) {
         pthread_t thread;
 
-        program(rig, CODE, loops[n], 3);
+        rig_put(rig, CODE, loops[n], 3);
+        rig_enter(rig, CODE, 0);
         rig->c->x[0] = CODE;
         assert_int_equal(pthread_create(&thread, NULL, kick, rig), 0);
         assert_int_equal(rig_run(rig), CPU_STOP_KICKED);
@@ -464,7 +442,7 @@ static void test_the_cpu_model_decides(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_every_instruction_is_counted),
         TEST(test_a_faulting_instruction_is_not_counted),
