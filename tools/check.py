@@ -4,7 +4,7 @@ Build and test everything, stage by stage; one failing stage does not hide the o
 
   tools/check.py [STAGE ...]     all stages, or those named
   SAN=1     also the unit tests and a boot of `tiny` under address and undefined sanitizers
-  LONG=1    also soaks: unit tests repeated, fuzzing for minutes
+  LONG=1    also soaks: unit tests repeated, guest programs 20 times as long, fuzzing for minutes
 
 Logs are in build/check/. The last line is "N passed, N failed"; the exit status is 1 when anything
 failed or a stage found nothing to test.
