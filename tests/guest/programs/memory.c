@@ -203,16 +203,32 @@ static void on_segv_wait(int sig, siginfo_t *info, void *context)
     sched_yield(); /* the store repeats until the page can be written again */
 }
 
+/* Many stores in a row, no branch among them: wherever the thread is stopped, more would follow. */
+static void store_run(volatile uint64_t *p)
+{
+    uint64_t x = *p;
+
+    __asm__ volatile(".rept 400\nadd %0, %0, #1\nstr %0, [%1]\n.endr"
+                     : "+r"(x)
+                     : "r"(p)
+                     : "memory");
+}
+
 static void store_for_ever(unsigned number)
 {
+    pin(number);
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+        store_run(&stored[number * 8]);
+}
+
+static void protect_and_watch(unsigned number)
+{
     if (number) {
-        pin(number);
-        while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
-            stored[number * 8]++;
+        store_for_ever(number);
         return;
     }
     pin(0);
-    for (uint64_t turn = 0; turn < rounds / 4; turn++) {
+    for (uint64_t turn = 0; turn < rounds / 2; turn++) {
         uint64_t before[THREADS];
         for (unsigned i = 1; i < THREADS; i++) { /* all are at work */
             before[i] = stored[i * 8];
@@ -223,7 +239,7 @@ static void store_for_ever(unsigned number)
         for (unsigned i = 1; i < THREADS; i++)
             before[i] = stored[i * 8];
         for (unsigned n = 0; n < 3; n++) {
-            sched_yield();
+            usleep(100); /* the others get on, if only into their faults */
             for (unsigned i = 1; i < THREADS; i++)
                 expect_u64(stored[i * 8], before[i], "stored to a page after mprotect returned", i);
         }
@@ -239,7 +255,7 @@ static void check_stores_end(void)
     check_begin("no store of another thread after mprotect returned");
     stored = (volatile uint64_t *)map(1);
     sigaction(SIGSEGV, &sa, &old);
-    run_workers(THREADS, store_for_ever);
+    run_workers(THREADS, protect_and_watch);
     sigaction(SIGSEGV, &old, NULL);
     check_end();
 }
