@@ -59,6 +59,9 @@ struct ign_options {
     int console_in, console_out; /* descriptors of the serial console; -1: none */
     bool console_keys; /* take Ctrl-A commands out of the input (x quit, a literal, ? help) */
     bool no_reboot;    /* a guest reset ends the machine instead of starting it again */
+    /* Time follows the guest's instructions and entropy is a fixed sequence, so that two runs with
+     * the same files and no input are the same to the last instruction. "soft" with one vCPU. */
+    bool deterministic;
     uint64_t start_ns; /* CLOCK_MONOTONIC when the user asked for the machine; 0: now */
 };
 
@@ -85,6 +88,10 @@ void ign_machine_stop(struct ign_machine *machine);
 /* Instructions that the guest has executed, where the engine counts ("soft"); 0 elsewhere. When
  * ign_machine_run() has returned. */
 uint64_t ign_machine_instructions(const struct ign_machine *machine);
+
+/* A checksum over the guest's RAM; the same number means the same content to any purpose but a
+ * forger's. When ign_machine_run() has returned. */
+uint64_t ign_machine_ram_checksum(const struct ign_machine *machine);
 
 /* Free a machine that is not running. NULL is fine. */
 void ign_machine_destroy(struct ign_machine *machine);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Configure and build one flavour into build/FLAVOUR; the flavour of everyday use is also linked as
-# build/ignition. Usage: tools/build.sh [gcc|clang|san|fuzz|arm64]
+# build/ignition. Usage: tools/build.sh [gcc|clang|san|tsan|fuzz|arm64]
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -18,6 +18,10 @@ san) # address and undefined behaviour sanitizers
     compiler=gcc
     set -- -Db_sanitize=address,undefined
     ;;
+tsan) # the thread sanitizer
+    compiler=clang
+    set -- -Db_sanitize=thread -Db_lundef=false
+    ;;
 fuzz) # the libFuzzer targets
     compiler=clang
     set -- -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true -Dtests=false
@@ -27,7 +31,7 @@ arm64) # cross build; tools/sysroot.py makes the cross file
     set -- --cross-file build/cross-arm64.ini
     ;;
 *)
-    echo "tools/build.sh: $flavour: no such flavour; give gcc, clang, san, fuzz or arm64" >&2
+    echo "tools/build.sh: $flavour: no such flavour; give gcc, clang, san, tsan, fuzz or arm64" >&2
     exit 2
     ;;
 esac

@@ -26,7 +26,7 @@ CROSS = BUILD / "cross-arm64.ini"
 STAMP = "sysroot.json"
 
 PACKAGES = [
-    "libc6-dev", "libcbor-dev", "libcmocka-dev", "libevent-dev", "libfdt-dev", "libzstd-dev",
+    "libc6-dev", "libcbor-dev", "libcmocka-dev", "libevent-dev", "libfdt-dev", "libxxhash-dev", "libzstd-dev",
     "zlib1g-dev",
 ]
 

@@ -33,10 +33,14 @@ enum esr_ec {
     EC_BRK64 = 0x3c,
 };
 
-/* ISS of data aborts. */
+/* ISS of data aborts and watchpoints. */
 #define ISS_DABT_WNR  BIT(6)
 #define ISS_DABT_CM   BIT(8)
 #define ISS_DABT_DFSC BITS(5, 0)
+
+/* ISS of software step: EX is valid, and a load-exclusive was stepped. */
+#define ISS_STEP_ISV BIT(24)
+#define ISS_STEP_EX  BIT(6)
 
 /* Fault status codes; those of a table walk have the level in bits 1:0. */
 enum fault_status {
@@ -47,6 +51,7 @@ enum fault_status {
     FSC_EXTERNAL = 0x10,
     FSC_EXTERNAL_WALK = 0x14,
     FSC_ALIGNMENT = 0x21,
+    FSC_DEBUG = 0x22,
     FSC_TLB_CONFLICT = 0x30,
     FSC_UNSUPPORTED_EXCL = 0x35,
 };

@@ -11,7 +11,8 @@
 
 #define S struct vcpu_state
 /*
- * v1: all of it.
+ * v1: all but what follows.
+ * v2: dbgclaim. v1 loads as no tag set, as after a reset.
  */
 static const struct state_field vcpu_fields[] = {
     STATE_U64S(S, x, 1),
@@ -38,17 +39,22 @@ static const struct state_field vcpu_fields[] = {
     STATE_U64(S, cntp_ctl, 1),
     STATE_U64(S, cntp_cval, 1),
     STATE_U32(S, power, 1),
+    STATE_U64(S, dbgclaim, 2),
     STATE_END,
 };
 #undef S
 
 static int vcpu_post_load(void *obj, uint32_t version, struct err *err)
 {
-    const struct vcpu_state *state = obj;
+    struct vcpu_state *state = obj;
 
-    (void)version;
+    if (version < 2)
+        state->dbgclaim = 0;
     if (state->power != VCPU_ON && state->power != VCPU_OFF)
         return err_set(err, EINVAL, "vcpu: power=%u is not a power state", state->power);
+    if (state->dbgclaim > UINT8_MAX)
+        return err_set(err, EINVAL, "vcpu: dbgclaim=%#llx is more than 8 tags",
+                       (unsigned long long)state->dbgclaim);
     if (state->os_lock > 1)
         return err_set(err, EINVAL, "vcpu: os_lock=%llu out of range",
                        (unsigned long long)state->os_lock);
@@ -57,7 +63,7 @@ static int vcpu_post_load(void *obj, uint32_t version, struct err *err)
 
 const struct state_desc vcpu_state_desc = {
     .name = "vcpu",
-    .version = 1,
+    .version = 2,
     .oldest = 1,
     .fields = vcpu_fields,
     .post_load = vcpu_post_load,

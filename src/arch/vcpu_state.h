@@ -31,7 +31,8 @@ struct vcpu_state {
     uint64_t os_lock; /* OSLSR_EL1.OSLK: 0 or 1 */
     /* The counter as the guest reads it when the state was taken, and the timers on its scale. */
     uint64_t cntvct, cntv_ctl, cntv_cval, cntp_ctl, cntp_cval;
-    uint32_t power; /* enum vcpu_power */
+    uint32_t power;    /* enum vcpu_power */
+    uint64_t dbgclaim; /* claim tags, as DBGCLAIMCLR_EL1 reads */
 };
 
 /* Per-vCPU part of the interrupt controller: SGIs and PPIs, one bit or byte each (INTID 0..31). */

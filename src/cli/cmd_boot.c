@@ -19,7 +19,7 @@ struct boot_opts {
     uint32_t smp;
     uint64_t mem, counter_hz;
     struct opt_list disks;
-    bool no_reboot, quiet, debug, stats;
+    bool no_reboot, deterministic, quiet, debug, stats;
 };
 
 #define O(m) offsetof(struct boot_opts, m)
@@ -88,10 +88,16 @@ static const struct opt boot_opts[] = {
       .type = OPT_FLAG,
       .where = O(no_reboot),
       .help = "end when the guest resets, instead of starting it again" },
+    { .name = "deterministic",
+      .type = OPT_FLAG,
+      .where = O(deterministic),
+      .help = "time follows the instructions, entropy is fixed: two runs are the same (soft, --smp "
+              "1)" },
     { .name = "stats",
       .type = OPT_FLAG,
       .where = O(stats),
-      .help = "print at the end how long it ran and what it executed" },
+      .help = "print at the end how long it ran and what it executed; with --deterministic, a "
+              "checksum of RAM" },
     { .name = "quiet",
       .type = OPT_FLAG,
       .where = O(quiet),
@@ -161,6 +167,18 @@ static void boot_stop(void *ctx)
     ign_machine_stop(ctx);
 }
 
+static void boot_stats(const struct boot *boot, const struct ign_machine *machine)
+{
+    char sum[32] = "";
+
+    if (boot->options.deterministic)
+        snprintf(sum, sizeof(sum), ", RAM %016llx",
+                 (unsigned long long)ign_machine_ram_checksum(machine));
+    log_info("stats", "%.3f s, %llu instructions%s",
+             (double)(clock_mono_ns() - boot->options.start_ns) / 1e9,
+             (unsigned long long)ign_machine_instructions(machine), sum);
+}
+
 static int boot_vmm(void *ctx, struct link *link, char text[ERR_MAX])
 {
     struct boot *boot = ctx;
@@ -177,9 +195,7 @@ static int boot_vmm(void *ctx, struct link *link, char text[ERR_MAX])
     if (rc == 0)
         rc = ign_machine_run(machine, &end, &err);
     if (rc == 0 && boot->stats)
-        log_info("stats", "%.3f s, %llu instructions",
-                 (double)(clock_mono_ns() - boot->options.start_ns) / 1e9,
-                 (unsigned long long)ign_machine_instructions(machine));
+        boot_stats(boot, machine);
     if (rc < 0)
         snprintf(text, ERR_MAX, "%s", err.message);
     link_close(link);
@@ -212,6 +228,7 @@ static int boot_prepare(const struct boot_opts *opts, const char **args, unsigne
     options->mem = opts->mem;
     options->counter_hz = opts->counter_hz;
     options->no_reboot = opts->no_reboot;
+    options->deterministic = opts->deterministic;
     options->format = strcmp(opts->format, "raw") ? IGN_KERNEL_AUTO : IGN_KERNEL_RAW;
     options->console_in = STDIN_FILENO;
     options->console_out = STDOUT_FILENO;

@@ -13,10 +13,11 @@ static inline const struct a64_insn *go_far(struct cpu *c, const struct a64_insn
 
 static inline const struct a64_insn *go_near(struct cpu *c, const struct a64_insn *i)
 {
-    if (UNLIKELY(atomic_load_explicit(&c->request, memory_order_relaxed)))
-        return go_far(c, i);
     cpu_retire(c, i);
-    return c->block = i + (i->imm >> 2);
+    if (LIKELY(!cpu_must_look(c)))
+        return c->block = i + (i->imm >> 2);
+    c->pc = cpu_insn_va(c, i) + (uint64_t)i->imm;
+    return NULL;
 }
 
 /* The handler of a row and its near variant. */

@@ -104,6 +104,9 @@ struct cpu {
     uint64_t sp_bank[2]; /* SP_EL0 and SP_EL1; the selected one lives in x[REG_SP] instead */
     uint8_t signals;     /* gic_signals() as of the last CPU_REQ_IRQ */
     bool fp_enabled;     /* CPACR_EL1.FPEN allows FP at the current EL; kept by mmu_update() */
+    uint8_t debug_armed; /* enum debug_kind that the debug registers ask for; see debug.h */
+    uint8_t debug;       /* those that may happen at the current EL; kept by debug_update() */
+    uint64_t probe_mask; /* address bits that make cpu_probe() look at a whole store: memop.h */
 
     /* Exclusive monitor: address, size, what was seen there and in exmon.h; see excl.c. */
     gpa_t excl_gpa;
@@ -119,10 +122,14 @@ struct cpu {
         uint64_t elr_el1, spsr_el1;
         uint64_t dbgbvr[VCPU_DEBUG_REGS], dbgbcr[VCPU_DEBUG_REGS];
         uint64_t dbgwvr[VCPU_DEBUG_REGS], dbgwcr[VCPU_DEBUG_REGS];
-        uint64_t os_lock;
+        uint64_t os_lock, dbgclaim;
         uint64_t cntv_ctl, cntv_cval, cntp_ctl, cntp_cval;
     } sys;
     uint64_t retired; /* instructions, up to the last block edge */
+
+    /* Where `retired` has to be looked at, exactly; see cpu_due_at(). UINT64_MAX: nowhere. */
+    uint64_t due;  /* before the instruction with this number, timer_update() is called */
+    uint64_t edge; /* from here on instructions are executed one by one, so as not to miss it */
 
     /* Exceptions taken since the last instruction was retired; see exc.c. */
     uint64_t exc_retired;
@@ -142,7 +149,7 @@ struct cpu {
     uint64_t wake_ns;   /* CPU_STOP_WFI: clock_mono_ns() of the next timer, UINT64_MAX for none */
     struct mmio_access mmio_pending;
     struct mmio_replay replay;
-    jmp_buf escape; /* back to cpu_run() from the depth of a handler */
+    sigjmp_buf escape; /* back to cpu_run() from the depth of a handler */
     enum cpu_stop stop;
     char reason[256];
 };
@@ -168,10 +175,13 @@ struct soc {
     struct exmon exmon;
     unsigned pa_bits; /* ID_AA64MMFR0_EL1.PARange */
     uint64_t counter_hz;
+    bool deterministic;  /* one vCPU: its instructions are the clock, a nanosecond each, and */
+    uint64_t skipped_ns; /* the time that it would have slept */
     _Atomic uint64_t counter_offset; /* guest counter = host time in ticks - offset */
     const struct cpu_model *model;
 
-    /* The host's clock; clock_mono_ns() but in tests. */
+    /* The host's clock, which drives the counter; clock_mono_ns() but in tests. See timer_now_ns().
+     */
     uint64_t (*now_ns)(void);
 
     /* A vCPU's next timer moved: from deadline_ns on (now_ns scale, UINT64_MAX: never) it wants
@@ -189,6 +199,12 @@ enum cpu_stop cpu_run(struct cpu *c);
 
 /* Answer the pending MMIO access; data counts for reads. */
 void cpu_mmio_done(struct cpu *c, uint64_t data);
+
+/* Instructions that were completed. Also while one is being executed. Own thread. */
+uint64_t cpu_retired(const struct cpu *c);
+
+/* Call timer_update() when exactly `count` instructions have been completed. Own thread. */
+void cpu_due_at(struct cpu *c, uint64_t count);
 
 /* Ask the vCPU to look at something (enum cpu_request) at the next block edge. Any thread. It does
  * not wake a vCPU that sleeps outside cpu_run(): hv_soft.c does, and relies on the order being

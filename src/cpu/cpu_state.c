@@ -5,9 +5,11 @@
  * lacks: a value that the register could not hold is refused with the register's name.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cpu/code.h"
+#include "cpu/debug.h"
 #include "cpu/exc.h"
 #include "cpu/gic.h"
 #include "cpu/mmu.h"
@@ -29,6 +31,7 @@ int cpu_create(struct soc *soc, unsigned index, struct cpu **ret_cpu, struct err
     c->soc = soc;
     c->index = index;
     c->wake_ns = UINT64_MAX;
+    cpu_due_at(c, UINT64_MAX);
     broadcast_init(&c->ring);
     rc = tlb_create(&c->tlb, err);
     if (rc == 0)
@@ -82,6 +85,7 @@ void cpu_get_state(struct cpu *c, struct vcpu_state *ret_state)
     memcpy(s->dbgwvr, c->sys.dbgwvr, sizeof(s->dbgwvr));
     memcpy(s->dbgwcr, c->sys.dbgwcr, sizeof(s->dbgwcr));
     s->os_lock = c->sys.os_lock;
+    s->dbgclaim = c->sys.dbgclaim;
     s->cntvct = timer_count(c->soc);
     s->cntv_ctl = c->sys.cntv_ctl;
     s->cntv_cval = c->sys.cntv_cval;
@@ -106,7 +110,33 @@ static int check_reg(const char *name, uint16_t enc, uint64_t val, uint64_t rese
     return (val ^ reset) & ~row->mask ? refuse(name, val, err) : 0;
 }
 
-static int check_state(const struct vcpu_state *s, struct err *err)
+static int check_debug(const struct soc *soc, const struct vcpu_state *s, struct err *err)
+{
+    const struct {
+        const char *name;
+        enum debug_reg which;
+        const uint64_t *regs;
+    } t[] = {
+        { "dbgbvr", DEBUG_BVR, s->dbgbvr },
+        { "dbgbcr", DEBUG_BCR, s->dbgbcr },
+        { "dbgwvr", DEBUG_WVR, s->dbgwvr },
+        { "dbgwcr", DEBUG_WCR, s->dbgwcr },
+    };
+
+    for (unsigned n = 0; n < VCPU_DEBUG_REGS; n++) {
+        for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+            char name[16];
+
+            if (debug_reg_holds(soc, t[i].which, n, t[i].regs[n]))
+                continue;
+            snprintf(name, sizeof(name), "%s%u_el1", t[i].name, n);
+            return refuse(name, t[i].regs[n], err);
+        }
+    }
+    return 0;
+}
+
+static int check_state(const struct soc *soc, const struct vcpu_state *s, struct err *err)
 {
     uint64_t m = s->pstate & PSTATE_M;
     struct vcpu_state reset;
@@ -129,16 +159,18 @@ static int check_state(const struct vcpu_state *s, struct err *err)
         return refuse(#name, s->name, err);
     VCPU_PAUTH_KEYS(X_)
 #undef X_
+    if (s->dbgclaim > UINT8_MAX)
+        return refuse("dbgclaim", s->dbgclaim, err);
     if (s->cntv_ctl & ~UINT64_C(7))
         return refuse("cntv_ctl", s->cntv_ctl, err);
     if (s->cntp_ctl & ~UINT64_C(7))
         return refuse("cntp_ctl", s->cntp_ctl, err);
-    return 0;
+    return check_debug(soc, s, err);
 }
 
 int cpu_set_state(struct cpu *c, const struct vcpu_state *s, struct err *err)
 {
-    int rc = check_state(s, err);
+    int rc = check_state(c->soc, s, err);
 
     if (rc < 0)
         return rc;
@@ -162,6 +194,7 @@ int cpu_set_state(struct cpu *c, const struct vcpu_state *s, struct err *err)
     memcpy(c->sys.dbgwvr, s->dbgwvr, sizeof(s->dbgwvr));
     memcpy(c->sys.dbgwcr, s->dbgwcr, sizeof(s->dbgwcr));
     c->sys.os_lock = s->os_lock & 1;
+    c->sys.dbgclaim = s->dbgclaim;
     c->sys.cntv_ctl = s->cntv_ctl & (TIMER_CTL_ENABLE | TIMER_CTL_IMASK);
     c->sys.cntv_cval = s->cntv_cval;
     c->sys.cntp_ctl = s->cntp_ctl & (TIMER_CTL_ENABLE | TIMER_CTL_IMASK);
@@ -180,6 +213,7 @@ int cpu_set_state(struct cpu *c, const struct vcpu_state *s, struct err *err)
     c->sp_bank[1] = s->sp_el1;
     c->x[REG_SP] = c->sp_bank[c->sp_sel];
     mmu_flush_all(c);
+    debug_rearm(c);
     code_invalidate_all(c);
     (void)timer_update(c);
     cpu_request(c, CPU_REQ_IRQ);

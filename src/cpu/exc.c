@@ -10,12 +10,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "cpu/debug.h"
 #include "cpu/gic.h"
 #include "cpu/insn.h"
 #include "cpu/mmu.h"
 
 #define SCTLR_SPAN BIT(23)
-#define MDSCR_SS   BIT(0)
 
 /* SPSR_EL1 (D19.2.162); N Z C V and D A I F stand where cpu.h has them. */
 #define SPSR_SP      BIT(0)
@@ -65,12 +65,13 @@ void exc_pstate_set(struct cpu *c, uint64_t pstate)
     c->el = FIELD_GET(SPSR_EL, pstate) & 1;
     select_sp(c, pstate & SPSR_SP);
     mmu_update_view(c);
+    debug_update(c);
 }
 
 /* Did an instruction complete since the last exception? cpu_escape() has not counted yet. */
 static void watch_progress(struct cpu *c)
 {
-    uint64_t retired = c->retired + (c->insn ? (uint64_t)(c->insn - c->block) : 0);
+    uint64_t retired = cpu_retired(c);
 
     if (retired != c->exc_retired) {
         c->exc_retired = retired;
@@ -107,6 +108,7 @@ static void enter(struct cpu *c, unsigned vector, gva_t ret)
     c->el = 1;
     select_sp(c, true);
     mmu_update_view(c);
+    debug_update(c);
     c->pc = c->sys.vbar_el1 + vector;
 }
 
@@ -207,14 +209,24 @@ static bool illegal_return(uint64_t spsr)
     return (spsr & (SPSR_AARCH32 | SPSR_RES)) || el > 1 || (el == 0 && (spsr & SPSR_SP));
 }
 
+/* DebugExceptionReturnSS: a debugger that is itself not stepped starts a step of what it returns
+ * to. */
+static bool starts_step(const struct cpu *c, uint64_t spsr)
+{
+    unsigned to = illegal_return(spsr) ? c->el : (unsigned)FIELD_GET(SPSR_EL, spsr);
+
+    return (c->sys.mdscr_el1 & MDSCR_SS) && !debug_enabled_from(c, c->el, c->daif & DAIF_D) &&
+           debug_enabled_from(c, to, spsr & DAIF_D);
+}
+
 gva_t exc_eret(struct cpu *c)
 {
     uint64_t spsr = c->sys.spsr_el1;
 
-    if (!(c->sys.mdscr_el1 & MDSCR_SS))
+    if (!starts_step(c, spsr))
         spsr &= ~SPSR_SS;
     if (illegal_return(spsr)) {
-        spsr &= ~(SPSR_SS | SPSR_EL | SPSR_SP);
+        spsr &= ~(SPSR_EL | SPSR_SP);
         spsr |= SPSR_IL | FIELD_PUT(SPSR_EL, c->el) | (c->sp_sel ? SPSR_SP : 0);
     }
     exc_pstate_set(c, spsr);

@@ -58,15 +58,20 @@ static inline void cpu_retire(struct cpu *c, const struct a64_insn *i)
     c->retired += (uint64_t)(i - c->block) + 1;
 }
 
-/* Continue at target: inside the page without leaving the loop, unless a request is pending. */
+/* At a block edge, after cpu_retire(): does the run loop have to look before the next block? */
+static inline bool cpu_must_look(const struct cpu *c)
+{
+    return c->retired >= c->edge || atomic_load_explicit(&c->request, memory_order_relaxed);
+}
+
+/* Continue at target: inside the page without leaving the loop, unless it has to look. */
 static inline const struct a64_insn *cpu_branch(struct cpu *c, const struct a64_insn *i,
                                                 gva_t target)
 {
     uint64_t off = target - c->page_va;
 
     cpu_retire(c, i);
-    if (LIKELY(off < CODE_PAGE_SIZE && !(off & 3) &&
-               !atomic_load_explicit(&c->request, memory_order_relaxed)))
+    if (LIKELY(off < CODE_PAGE_SIZE && !(off & 3) && !cpu_must_look(c)))
         return c->block = &c->page->insn[off >> 2];
     c->pc = target;
     return NULL;

@@ -11,9 +11,11 @@
 
 #include "cpu/a64.h"
 #include "cpu/code.h"
+#include "cpu/debug.h"
 #include "cpu/exc.h"
 #include "cpu/mmu.h"
 #include "cpu/sysreg_access.h"
+#include "cpu/timer.h"
 
 #define TCR_TBI0 BIT(37)
 #define TCR_TBI1 BIT(38)
@@ -35,9 +37,25 @@ const struct a64_insn *interp_page_end(struct cpu *c, const struct a64_insn *i)
     return cpu_end_block(c, i - 1);
 }
 
+/* Not _longjmp(), which the thread sanitizer does not follow. Neither saves a signal mask. */
 void cpu_escape(struct cpu *c, enum cpu_escape how)
 {
-    _longjmp(c->escape, how);
+    siglongjmp(c->escape, how);
+}
+
+uint64_t cpu_retired(const struct cpu *c)
+{
+    return c->retired + (c->insn ? (uint64_t)(c->insn - c->block) : 0);
+}
+
+/* A block, which nothing interrupts, is a page of instructions at most. */
+void cpu_due_at(struct cpu *c, uint64_t count)
+{
+    c->due = count;
+    if (count == UINT64_MAX)
+        c->edge = UINT64_MAX;
+    else
+        c->edge = count < CODE_PAGE_INSNS ? 0 : count - CODE_PAGE_INSNS;
 }
 
 void cpu_mmio_done(struct cpu *c, uint64_t data)
@@ -61,7 +79,8 @@ static gva_t untagged(const struct cpu *c, gva_t pc)
     return pc;
 }
 
-/* The slot of the instruction at c->pc; makes its page the current one. Faults like a fetch. */
+/* The slot of the instruction at c->pc; makes its page the current one. Faults like a fetch, in the
+ * order of D1.3.5: PC alignment, translation, breakpoint, illegal state. */
 static const struct a64_insn *fetch(struct cpu *c)
 {
     uint64_t top = c->pc >> 55;
@@ -71,6 +90,8 @@ static const struct a64_insn *fetch(struct cpu *c)
     if (UNLIKELY(c->pc & 3))
         exc_pc_align(c, c->pc);
     c->page = mmu_fetch_page(c, c->pc);
+    if (UNLIKELY(c->debug & DEBUG_BREAK))
+        debug_check_fetch(c);
     if (UNLIKELY(c->il))
         exc_sync(c, EC_ILLEGAL_STATE, 0);
     c->page_va = align_down(c->pc, CODE_PAGE_SIZE);
@@ -102,25 +123,60 @@ static bool look(struct cpu *c)
             return true;
         }
     }
+    if (UNLIKELY(c->retired >= c->due)) {
+        (void)timer_update(c); /* moves it on */
+        sys_requests(c, CPU_REQ_IRQ);
+    }
     if (UNLIKELY(c->signals))
         exc_interrupt(c);
     return false;
+}
+
+/* Execute exactly the instruction at c->pc; c->pc and c->retired are exact afterwards, also where
+ * it leaves by cpu_escape(). Returns its slot. */
+static const struct a64_insn *run_one(struct cpu *c)
+{
+    const struct a64_insn *i = fetch(c), *next;
+
+    c->insn = i;
+    next = i->fn(c, i);
+    if (next) {
+        c->retired += (uint64_t)(next - c->block);
+        c->pc = cpu_insn_va(c, next);
+    }
+    c->insn = NULL;
+    return i;
+}
+
+/*
+ * Software step is active (D2.11). PSTATE.SS = 1, not pending: one instruction is executed.
+ * PSTATE.SS = 0, pending: the exception is taken, at once after a stepped instruction, so that
+ * nothing has to remember what that was.
+ */
+static void step(struct cpu *c)
+{
+    bool stepped = c->ss;
+    uint32_t raw = 0;
+
+    if (stepped) {
+        raw = run_one(c)->raw;
+        c->ss = false;
+        if (!(c->debug & DEBUG_STEP)) /* it turned stepping off */
+            return;
+    }
+    c->pc = untagged(c, c->pc);
+    debug_step_taken(c, stepped, raw);
 }
 
 /* Run the instruction that waits for answered MMIO accesses again, and only that one: an interrupt
  * in between would repeat the accesses. */
 static void finish_mmio(struct cpu *c)
 {
-    const struct a64_insn *i = fetch(c);
-
     c->replay.next = 0;
-    c->insn = i;
-    i = i->fn(c, i);
-    if (i) {
-        c->retired += (uint64_t)(i - c->block);
-        c->pc = cpu_insn_va(c, i);
-    }
-    c->insn = NULL;
+    if (c->debug & DEBUG_STEP)
+        step(c);
+    else
+        (void)run_one(c);
     c->replay.count = 0;
 }
 
@@ -135,9 +191,21 @@ static void run_blocks(struct cpu *c)
     c->insn = NULL;
 }
 
+/* Debug exceptions may come, or the clock has to be looked at soon: one instruction where something
+ * may come before the next, else as usual. */
+static void run_watched(struct cpu *c)
+{
+    if (c->debug & DEBUG_STEP)
+        step(c);
+    else if (c->retired >= c->edge || ((c->debug & DEBUG_BREAK) && debug_breaks_page(c, c->pc)))
+        (void)run_one(c);
+    else
+        run_blocks(c);
+}
+
 static enum cpu_stop run(struct cpu *c)
 {
-    int how = _setjmp(c->escape);
+    int how = sigsetjmp(c->escape, 0);
 
     if (how && c->insn) {
         c->retired += (uint64_t)(c->insn - c->block);
@@ -149,8 +217,12 @@ static enum cpu_stop run(struct cpu *c)
         c->replay.count = 0;
     if (c->replay.count)
         finish_mmio(c);
-    while (!look(c))
-        run_blocks(c);
+    while (!look(c)) {
+        if (LIKELY(!c->debug && c->retired < c->edge))
+            run_blocks(c);
+        else
+            run_watched(c);
+    }
     return c->stop;
 }
 

@@ -12,7 +12,7 @@ static inline void *begin(struct cpu *c, const struct a64_insn *i, unsigned size
                           _Atomic uint64_t **ret_word)
 {
     gpa_t gpa;
-    void *host = cpu_host(c, memop_base(c, i), size, MMU_WRITE, &gpa);
+    void *host = cpu_host(c, memop_base(c, i), size, MMU_RMW, &gpa);
 
     *ret_word = exmon_word(&c->soc->exmon, gpa);
     exmon_begin(*ret_word);

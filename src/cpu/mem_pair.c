@@ -17,7 +17,7 @@
 #define STORE_PAIR(name, bits)                                                             \
     static inline void name(struct cpu *c, const struct a64_insn *i, gva_t va, gva_t back) \
     {                                                                                      \
-        memop_probe_store(c, va, bits / 4);                                                \
+        memop_probe_store(c, va, bits / 4, bits / 8);                                      \
         cpu_st##bits(c, va, X(rd));                                                        \
         cpu_st##bits(c, va + bits / 8, X(ra));                                             \
         X(rn) = back;                                                                      \

@@ -29,10 +29,11 @@ static inline gva_t memop_aligned_base(struct cpu *c, const struct a64_insn *i, 
     return va;
 }
 
-/* Several stores make one instruction: none may happen when a later one faults. Within a page the
- * first one finds that out; over two pages both are asked. */
-static inline void memop_probe_store(struct cpu *c, gva_t va, unsigned len)
+/* Several stores of size bytes make one instruction: none may happen when a later one faults.
+ * Within a page the first one finds that out; over two pages both are asked, and so is anything
+ * where watchpoints are armed (debug.c): the bytes of one page then are not alike. */
+static inline void memop_probe_store(struct cpu *c, gva_t va, unsigned len, unsigned size)
 {
-    if (UNLIKELY((va ^ (va + len - 1)) >> 12))
-        cpu_probe(c, va, len, MMU_WRITE);
+    if (UNLIKELY((va ^ (va + len - 1)) & c->probe_mask))
+        cpu_probe(c, va, len, size, MMU_WRITE);
 }

@@ -6,6 +6,7 @@
 #include "cpu/mmu.h"
 
 #include "cpu/code.h"
+#include "cpu/debug.h"
 #include "cpu/devmem.h"
 #include "cpu/exc.h"
 #include "cpu/mmu_walk.h"
@@ -73,6 +74,20 @@ static void refill(struct cpu *c, gva_t va, uint64_t key, const struct mmu_page 
         gmem_region_mark(range->region, (gpa - range->region->gpa) >> GMEM_PAGE_SHIFT);
 }
 
+/* Watched pages have no TLB entry: every access has to come by here. */
+static bool hidden(const struct cpu *c, gva_t va)
+{
+    return UNLIKELY(c->debug_armed & DEBUG_WATCH) && debug_watches_page(c, va);
+}
+
+/* Watchpoints come after alignment and translation faults (D1.3.5). va is untagged. */
+static void check_watch(struct cpu *c, gva_t va, gva_t tagged, unsigned size,
+                        enum mmu_access access, bool user)
+{
+    if (UNLIKELY(c->debug & DEBUG_WATCH))
+        debug_check_access(c, va, tagged, size, access, user);
+}
+
 /* Translate for data. va is untagged; fault_va is what FAR gets. */
 static struct place locate(struct cpu *c, gva_t va, gva_t fault_va, enum mmu_access access,
                            bool user)
@@ -98,7 +113,7 @@ static struct place locate(struct cpu *c, gva_t va, gva_t fault_va, enum mmu_acc
     if (!range_allows(range, access))
         return place;
     place.host = range->host + (page.gpa - range->gpa);
-    if (!place.aligned_only)
+    if (!place.aligned_only && !hidden(c, va))
         refill(c, va, key, &page, range, access == MMU_WRITE);
     else if (access == MMU_WRITE && range->region)
         gmem_region_mark(range->region, (page.gpa - range->region->gpa) >> GMEM_PAGE_SHIFT);
@@ -174,17 +189,29 @@ static void store_at(struct cpu *c, gva_t va, gva_t tagged, unsigned size, uint6
         devmem_write(c, place.gpa, size, val);
 }
 
-/* Both pages of an access that crosses: faults first. The second page's fault reports its first
- * byte. Such an access is unaligned, which Device memory forbids. */
-static void probe_both(struct cpu *c, gva_t va, gva_t tagged, enum mmu_access access, bool user,
-                       bool unaligned)
+/* Both pages of an access that crosses. The second page's fault reports its first byte. Returns
+ * whether one of them is Device memory. */
+static bool locate_both(struct cpu *c, gva_t va, gva_t tagged, enum mmu_access access, bool user)
 {
     gva_t second = (va & TLB_PAGE_MASK) + BIT(TLB_PAGE_SHIFT);
     struct place a = locate(c, va, tagged, access, user);
     struct place b = locate(c, second, tagged + (second - va), access, user);
 
-    if (unaligned && (a.aligned_only || b.aligned_only))
-        exc_data_abort(c, tagged, FSC_ALIGNMENT, access == MMU_WRITE, false);
+    return a.aligned_only || b.aligned_only;
+}
+
+/* All faults of an access of len bytes in pieces of size. */
+static void probe(struct cpu *c, gva_t va, gva_t tagged, unsigned len, unsigned size,
+                  enum mmu_access access, bool user)
+{
+    bool device;
+
+    if (crosses(va, len))
+        device = locate_both(c, va, tagged, access, user);
+    else
+        device = locate(c, va, tagged, access, user).aligned_only;
+    check_align(c, tagged, size, access, device);
+    check_watch(c, va, tagged, len, access, user);
 }
 
 uint64_t mmu_load(struct cpu *c, gva_t tagged, unsigned size, bool user)
@@ -194,9 +221,10 @@ uint64_t mmu_load(struct cpu *c, gva_t tagged, unsigned size, bool user)
 
     user |= c->el == 0;
     check_align(c, tagged, size, MMU_READ, c->sys.sctlr_el1 & SCTLR_A);
+    if (UNLIKELY(crosses(va, size) || (c->debug & DEBUG_WATCH)))
+        probe(c, va, tagged, size, size, MMU_READ, user);
     if (LIKELY(!crosses(va, size)))
         return load_at(c, va, tagged, size, user);
-    probe_both(c, va, tagged, MMU_READ, user, true);
     for (unsigned i = 0; i < size; i++)
         val |= load_at(c, va + i, tagged + i, 1, user) << 8 * i;
     return val;
@@ -208,37 +236,40 @@ void mmu_store(struct cpu *c, gva_t tagged, unsigned size, uint64_t val, bool us
 
     user |= c->el == 0;
     check_align(c, tagged, size, MMU_WRITE, c->sys.sctlr_el1 & SCTLR_A);
+    if (UNLIKELY(crosses(va, size) || (c->debug & DEBUG_WATCH)))
+        probe(c, va, tagged, size, size, MMU_WRITE, user);
     if (LIKELY(!crosses(va, size))) {
         store_at(c, va, tagged, size, val, user);
         return;
     }
-    probe_both(c, va, tagged, MMU_WRITE, user, true);
     for (unsigned i = 0; i < size; i++)
         store_at(c, va + i, tagged + i, 1, val >> 8 * i, user);
 }
 
-void cpu_probe(struct cpu *c, gva_t tagged, unsigned len, enum mmu_access access)
+void cpu_probe(struct cpu *c, gva_t tagged, unsigned len, unsigned size, enum mmu_access access)
 {
     gva_t va = mmu_untag(c, tagged);
-    bool user = c->el == 0;
 
     if (LIKELY(access == MMU_WRITE ? mmu_hit_write(c, va, len) : mmu_hit_read(c, va, len)))
         return;
-    if (crosses(va, len))
-        probe_both(c, va, tagged, access, user, false);
-    else
-        (void)locate(c, va, tagged, access, user);
+    check_align(c, tagged, size, access, c->sys.sctlr_el1 & SCTLR_A);
+    probe(c, va, tagged, len, size, access, c->el == 0);
 }
 
 void *cpu_host(struct cpu *c, gva_t tagged, unsigned size, enum mmu_access access, gpa_t *ret_gpa)
 {
+    enum mmu_access as = access == MMU_RMW ? MMU_WRITE : access;
     gva_t va = mmu_untag(c, tagged);
     struct place place;
 
-    check_align(c, tagged, size, access, true);
-    place = locate(c, va, tagged, access, c->el == 0);
+    /* An atomic's fault is a read's, if a read would have had it, too (D19.2.37, WnR). */
+    check_align(c, tagged, size, access == MMU_WRITE ? MMU_WRITE : MMU_READ, true);
+    if (access == MMU_RMW && !mmu_hit_write(c, va, size))
+        (void)locate(c, va, tagged, MMU_READ, c->el == 0);
+    place = locate(c, va, tagged, as, c->el == 0);
     if (!place.host)
-        exc_data_abort(c, tagged, FSC_UNSUPPORTED_EXCL, access == MMU_WRITE, false);
+        exc_data_abort(c, tagged, FSC_UNSUPPORTED_EXCL, as == MMU_WRITE, false);
+    check_watch(c, va, tagged, size, access, c->el == 0);
     if (ret_gpa)
         *ret_gpa = place.gpa;
     return place.host;
@@ -255,6 +286,8 @@ void mmu_zero_block(struct cpu *c, gva_t tagged)
         /* Device memory cannot be zeroed so (C5.3.5). */
         if (place.aligned_only || !place.host)
             exc_data_abort(c, tagged, FSC_ALIGNMENT, true, false);
+        if (UNLIKELY(c->debug & DEBUG_WATCH))
+            debug_check_block(c, va, tagged, false);
         host = place.host;
     }
     memset(host, 0, DC_ZVA_BYTES);
@@ -276,6 +309,8 @@ gpa_t mmu_cache_op(struct cpu *c, gva_t tagged, enum mmu_access access)
         exc_data_abort(c, tagged, fsc, true, true);
     if (!mmu_walk_allows(&page, access, user, false))
         exc_data_abort(c, tagged, FSC_PERMISSION | page.level, true, true);
+    if (UNLIKELY(c->debug & DEBUG_WATCH) && access == MMU_WRITE) /* the other ones never match */
+        debug_check_block(c, va, tagged, true);
     return page.gpa;
 }
 

@@ -11,7 +11,8 @@
 #include "cpu/cpu.h"
 #include "cpu/tlb.h"
 
-enum mmu_access { MMU_READ, MMU_WRITE, MMU_EXEC };
+/* MMU_RMW, an atomic, reads and writes at once: cpu_host() alone takes it. */
+enum mmu_access { MMU_READ, MMU_WRITE, MMU_EXEC, MMU_RMW };
 
 /* What the inline path does not find: refills, page crossings, tags, alignment checks, devices.
  * user: as EL0 would do it. */
@@ -77,13 +78,13 @@ static inline void cpu_st(struct cpu *c, gva_t va, unsigned size, uint64_t val, 
     mmu_store(c, va, size, val, user);
 }
 
-/* Check that a whole access of len bytes would succeed, before the first byte of several stores is
- * written: STP, vector structures. */
-void cpu_probe(struct cpu *c, gva_t va, unsigned len, enum mmu_access access);
+/* Check that a whole access of len bytes, in pieces of size, would succeed, before the first byte
+ * of several stores is written: STP, vector structures. */
+void cpu_probe(struct cpu *c, gva_t va, unsigned len, unsigned size, enum mmu_access access);
 
 /* The host address of naturally aligned RAM for atomics and exclusives: size 1..16. A misaligned va
- * takes an alignment fault; memory that is not RAM stops with FSC_UNSUPPORTED_EXCL. MMU_WRITE marks
- * the page dirty. *ret_gpa may be NULL. */
+ * takes an alignment fault; memory that is not RAM stops with FSC_UNSUPPORTED_EXCL. MMU_WRITE and
+ * MMU_RMW mark the page dirty. *ret_gpa may be NULL. */
 void *cpu_host(struct cpu *c, gva_t va, unsigned size, enum mmu_access access, gpa_t *ret_gpa);
 
 /* DC ZVA: zero the 64-byte block that holds va. */

@@ -121,10 +121,10 @@ static inline void simd_sticky(struct cpu *c, bool saturated)
 
 static inline struct fp_status simd_fp_begin(const struct cpu *c)
 {
-    return (struct fp_status){ .fpcr = c->fpcr };
+    return (struct fp_status){ .fpcr = c->fpcr, .fpsr = c->fpsr };
 }
 
 static inline void simd_fp_end(struct cpu *c, const struct fp_status *fp)
 {
-    c->fpsr |= fp->fpsr;
+    c->fpsr = fp->fpsr;
 }

@@ -3,23 +3,26 @@
 #include "cpu/simd.h"
 
 /* In the expression a, b and d are elements of rn, rm and rd (before); fp and size are what the
- * soft float functions want. */
+ * soft float functions want. Elements go to memory as halves of a register, and are read as that or
+ * less: the host's processor waits long where a whole register is read after its parts were
+ * written. */
 #define FP_UNUSED __attribute__((unused))
-#define SIMD_FP(name, expr)                                                \
-    SIMD(name)                                                             \
-    {                                                                      \
-        const union vreg n = V(rn), m FP_UNUSED = simd_rm(c, i);           \
-        struct fp_status st = simd_fp_begin(c), *const fp FP_UNUSED = &st; \
-        const enum fp_size size = (enum fp_size)simd_size(i);              \
-        union vreg r = { 0 };                                              \
-        for (unsigned e = 0; e < simd_bytes(i) >> size; e++) {             \
-            const uint64_t a = simd_get(&n, size, e);                      \
-            const uint64_t b FP_UNUSED = simd_get(&m, size, e);            \
-            const uint64_t d FP_UNUSED = simd_get(&V(rd), size, e);        \
-            simd_set(&r, size, e, (expr));                                 \
-        }                                                                  \
-        V(rd) = r;                                                         \
-        simd_fp_end(c, &st);                                               \
+#define SIMD_FP(name, expr)                                                                \
+    SIMD(name)                                                                             \
+    {                                                                                      \
+        struct fp_status st = simd_fp_begin(c), *const fp FP_UNUSED = &st;                 \
+        const enum fp_size size = (enum fp_size)simd_size(i);                              \
+        const unsigned index FP_UNUSED = i->imm >> 24 & 0xff;                              \
+        uint64_t r[2] = { 0 };                                                             \
+        for (unsigned e = 0; e < simd_bytes(i) >> size; e++) {                             \
+            const uint64_t a = simd_get(&V(rn), size, e);                                  \
+            const uint64_t b FP_UNUSED = simd_get(&V(rm), size, index ? index - 1 : e);    \
+            const uint64_t d FP_UNUSED = simd_get(&V(rd), size, e);                        \
+            r[e >> (3 - size)] |= ((expr)&low_mask(8U << size)) << (e << (3 + size) & 63); \
+        }                                                                                  \
+        V(rd).d[0] = r[0];                                                                 \
+        V(rd).d[1] = r[1];                                                                 \
+        simd_fp_end(c, &st);                                                               \
     }
 
 SIMD_FP(FADD, softfp_add(fp, size, a, b))

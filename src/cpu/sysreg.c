@@ -6,6 +6,7 @@
  */
 #include "cpu/sysreg_access.h"
 
+#include "cpu/debug.h"
 #include "cpu/exc.h"
 #include "cpu/gic.h"
 #include "cpu/idregs.h"
@@ -19,9 +20,6 @@
 #define ENC_CRN BITS(10, 7)
 #define ENC_CRM BITS(6, 3)
 #define ENC_OP2 BITS(2, 0)
-
-#define DFR0_BRPS BITS(15, 12)
-#define DFR0_WRPS BITS(23, 20)
 
 #define SCTLR_UMA BIT(9)
 
@@ -70,26 +68,16 @@ static bool is_icc(uint16_t enc)
            (enc >= SYSREG(3, 0, 12, 8, 0) && enc <= SYSREG(3, 0, 12, 12, 7));
 }
 
-/* DBGBVR, DBGBCR, DBGWVR, DBGWCR <n>: CRm is n, op2 says which. NULL: there is none. */
-static uint64_t *debug_reg(struct cpu *c, uint16_t enc)
+/* DBGBVR, DBGBCR, DBGWVR, DBGWCR <n>: CRm is n, op2 says which. */
+static bool is_debug_reg(uint16_t enc, enum debug_reg *ret_which, unsigned *ret_n)
 {
-    unsigned n = (unsigned)FIELD_GET(ENC_CRM, enc), op2 = (unsigned)FIELD_GET(ENC_OP2, enc);
-    uint64_t dfr0 = c->soc->model->dfr0;
+    unsigned op2 = (unsigned)FIELD_GET(ENC_OP2, enc);
 
     if ((enc & ~(ENC_CRM | ENC_OP2)) != SYSREG(2, 0, 0, 0, 0) || op2 < 4)
-        return NULL;
-    if (n > FIELD_GET(op2 < 6 ? DFR0_BRPS : DFR0_WRPS, dfr0))
-        return NULL;
-    switch (op2) {
-    case 4:
-        return &c->sys.dbgbvr[n];
-    case 5:
-        return &c->sys.dbgbcr[n];
-    case 6:
-        return &c->sys.dbgwvr[n];
-    default:
-        return &c->sys.dbgwcr[n];
-    }
+        return false;
+    *ret_which = (enum debug_reg)(op2 - 4);
+    *ret_n = (unsigned)FIELD_GET(ENC_CRM, enc);
+    return true;
 }
 
 /* UNDEFINED or trapped, if this access is not to be. */
@@ -111,7 +99,9 @@ static uint64_t *backing(struct cpu *c, const struct sysreg_row *row)
 uint64_t sysreg_read(struct cpu *c, uint16_t enc)
 {
     const struct sysreg_row *row = sysreg_find(enc);
-    uint64_t *debug, val;
+    enum debug_reg which;
+    uint64_t val;
+    unsigned n;
 
     if (row) {
         check(c, row, true);
@@ -124,16 +114,16 @@ uint64_t sysreg_read(struct cpu *c, uint16_t enc)
                            (unsigned)FIELD_GET(ENC_OP2, enc));
     if (is_icc(enc) && c->soc->gic && gic_icc_read(c->soc->gic, c->index, enc, &val))
         return val;
-    debug = debug_reg(c, enc);
-    if (!debug)
-        exc_undefined(c);
-    return *debug;
+    if (is_debug_reg(enc, &which, &n) && debug_reg_read(c, which, n, &val))
+        return val;
+    exc_undefined(c);
 }
 
 void sysreg_write(struct cpu *c, uint16_t enc, uint64_t val)
 {
     const struct sysreg_row *row = sysreg_find(enc);
-    uint64_t *debug;
+    enum debug_reg which;
+    unsigned n;
 
     if (row) {
         check(c, row, false);
@@ -147,10 +137,8 @@ void sysreg_write(struct cpu *c, uint16_t enc, uint64_t val)
         exc_undefined(c);
     if (is_icc(enc) && c->soc->gic && gic_icc_write(c->soc->gic, c->index, enc, val))
         return;
-    debug = debug_reg(c, enc);
-    if (!debug)
+    if (!is_debug_reg(enc, &which, &n) || !debug_reg_write(c, which, n, val))
         exc_undefined(c);
-    *debug = val;
 }
 
 void sysreg_write_imm(struct cpu *c, unsigned op1, unsigned op2, unsigned imm)
@@ -167,6 +155,7 @@ void sysreg_write_imm(struct cpu *c, unsigned op1, unsigned op2, unsigned imm)
             c->daif |= (uint64_t)(imm & 15) << 6;
         else
             c->daif &= ~((uint64_t)(imm & 15) << 6);
+        debug_update(c);
         return;
     case PSTATE_SPSEL:
     case PSTATE_PAN:

@@ -4,6 +4,7 @@
  */
 #include "cpu/sysreg_row.h"
 
+#include "cpu/debug.h"
 #include "cpu/exc.h"
 #include "cpu/gic.h"
 #include "cpu/idregs.h"
@@ -21,9 +22,11 @@
 /* No HA, HD, HPD, TBID, NFD, DS. */
 #define TCR_MASK (BITS(34, 0) | BITS(38, 36) | BITS(56, 55))
 
-#define CPACR_MASK       BITS(21, 20)
-#define MDSCR_MASK       (BIT(0) | BIT(6) | BITS(15, 12) | BITS(23, 22) | BITS(27, 26) | BITS(30, 29))
-#define MDSCR_TDCC       BIT(12)
+#define CPACR_MASK BITS(21, 20)
+/* What only a debugger that saves EDSCR uses: RXfull, TXfull, RXO, TXU, INTdis, TDA, HDE, ERR. */
+#define MDSCR_LOCKED     (BITS(30, 29) | BITS(27, 26) | BITS(23, 21) | BIT(14) | BIT(6))
+#define MDSCR_MASK       (MDSCR_LOCKED | MDSCR_MDE | MDSCR_KDE | MDSCR_TDCC | MDSCR_SS)
+#define CLAIM_TAGS       UINT64_C(0xff)
 #define FPCR_MASK        (BITS(26, 22) | BIT(19)) /* AHP, DN, FZ, RMode; FZ16 */
 #define FPSR_MASK        (BIT(27) | BIT(7) | BITS(4, 0))
 #define CNTKCTL_EL0PCTEN BIT(0)
@@ -210,9 +213,47 @@ static uint64_t read_isr(struct cpu *c)
     return (signals & GIC_SIGNAL_IRQ ? ISR_I : 0) | (signals & GIC_SIGNAL_FIQ ? ISR_F : 0);
 }
 
+static void write_daif(struct cpu *c, uint64_t val)
+{
+    c->daif = val & (DAIF_D | DAIF_A | DAIF_I | DAIF_F);
+    debug_update(c);
+}
+
+/* The view of EDSCR is read-only while the OS lock is open (D19.3). */
+static void write_mdscr(struct cpu *c, uint64_t val)
+{
+    uint64_t mask = c->sys.os_lock ? MDSCR_MASK : MDSCR_MASK & ~MDSCR_LOCKED;
+
+    c->sys.mdscr_el1 = (c->sys.mdscr_el1 & ~mask) | (val & mask);
+    debug_rearm(c);
+}
+
 static void write_oslar(struct cpu *c, uint64_t val)
 {
     c->sys.os_lock = val & 1;
+    debug_rearm(c);
+}
+
+/* Claim tags: reading SET tells which there are, reading CLR which are set (D19.3). */
+static uint64_t read_claimset(struct cpu *c)
+{
+    (void)c;
+    return CLAIM_TAGS;
+}
+
+static void write_claimset(struct cpu *c, uint64_t val)
+{
+    c->sys.dbgclaim |= val & CLAIM_TAGS;
+}
+
+static uint64_t read_claimclr(struct cpu *c)
+{
+    return c->sys.dbgclaim;
+}
+
+static void write_claimclr(struct cpu *c, uint64_t val)
+{
+    c->sys.dbgclaim &= ~val;
 }
 
 static uint64_t read_oslsr(struct cpu *c)
@@ -301,7 +342,7 @@ const struct sysreg_row sysreg_rows[] = {
     /* encoding           access  backing          mask        name               read            write           el0 */
     { E(2, 0, 0, 0, 2),   RW1,    0,               0,          "OSDTRRX_EL1",     read_zero,      ignore,         NULL },
     { E(2, 0, 0, 2, 0),   RW1,    S(mdccint_el1),  BITS(30, 29), "MDCCINT_EL1",   NULL,           NULL,           NULL },
-    { E(2, 0, 0, 2, 2),   RW1,    S(mdscr_el1),    MDSCR_MASK, "MDSCR_EL1",       NULL,           NULL,           NULL },
+    { E(2, 0, 0, 2, 2),   RW1,    S(mdscr_el1),    MDSCR_MASK, "MDSCR_EL1",       NULL,           write_mdscr,    NULL },
     { E(2, 0, 0, 3, 2),   RW1,    0,               0,          "OSDTRTX_EL1",     read_zero,      ignore,         NULL },
     { E(2, 0, 0, 6, 2),   RW1,    0,               0,          "OSECCR_EL1",      read_zero,      ignore,         NULL },
     { E(2, 0, 1, 0, 0),   R1,     0,               0,          "MDRAR_EL1",       read_zero,      NULL,           NULL },
@@ -309,8 +350,8 @@ const struct sysreg_row sysreg_rows[] = {
     { E(2, 0, 1, 1, 4),   R1,     0,               0,          "OSLSR_EL1",       read_oslsr,     NULL,           NULL },
     { E(2, 0, 1, 3, 4),   RW1,    0,               0,          "OSDLR_EL1",       read_zero,      ignore,         NULL },
     { E(2, 0, 1, 4, 4),   RW1,    0,               0,          "DBGPRCR_EL1",     read_zero,      ignore,         NULL },
-    { E(2, 0, 7, 8, 6),   RW1,    0,               0,          "DBGCLAIMSET_EL1", read_zero,      ignore,         NULL },
-    { E(2, 0, 7, 9, 6),   RW1,    0,               0,          "DBGCLAIMCLR_EL1", read_zero,      ignore,         NULL },
+    { E(2, 0, 7, 8, 6),   RW1,    0,               0,          "DBGCLAIMSET_EL1", read_claimset,  write_claimset, NULL },
+    { E(2, 0, 7, 9, 6),   RW1,    0,               0,          "DBGCLAIMCLR_EL1", read_claimclr,  write_claimclr, NULL },
     { E(2, 0, 7, 14, 6),  R1,     0,               0,          "DBGAUTHSTATUS_EL1", read_zero,    NULL,           NULL },
     { E(2, 3, 0, 1, 0),   RO,     0,               0,          "MDCCSR_EL0",      read_zero,      NULL,           el0_dcc },
     { E(2, 3, 0, 4, 0),   RW,     0,               0,          "DBGDTR_EL0",      read_zero,      ignore,         el0_dcc },
@@ -349,7 +390,7 @@ const struct sysreg_row sysreg_rows[] = {
     { E(3, 3, 0, 0, 1),   RO,     0,               0,          "CTR_EL0",         read_ctr,       NULL,           el0_ctr },
     { E(3, 3, 0, 0, 7),   RO,     0,               0,          "DCZID_EL0",       read_dczid,     NULL,           NULL },
     { E(3, 3, 4, 2, 0),   RW,     F(nzcv),         BITS(31, 28), "NZCV",          NULL,           NULL,           NULL },
-    { E(3, 3, 4, 2, 1),   RW,     F(daif),         BITS(9, 6), "DAIF",            NULL,           NULL,           el0_daif },
+    { E(3, 3, 4, 2, 1),   RW,     F(daif),         BITS(9, 6), "DAIF",            NULL,           write_daif,     el0_daif },
     { E(3, 3, 4, 4, 0),   RW,     F(fpcr),         FPCR_MASK,   "FPCR",            read_fpcr,      write_fpcr,     NULL },
     { E(3, 3, 4, 4, 1),   RW,     F(fpsr),         FPSR_MASK,   "FPSR",            read_fpsr,      write_fpsr,     NULL },
     { E(3, 3, 13, 0, 2),  RW,     S(tpidr_el0),    ALL,        "TPIDR_EL0",       NULL,           NULL,           NULL },

@@ -1,4 +1,5 @@
 /* Exceptions, hints, barriers and system registers (Arm DDI 0487, C6.2). */
+#include "cpu/debug.h"
 #include "cpu/exc.h"
 #include "cpu/handler.h"
 #include "cpu/sysreg_access.h"
@@ -22,6 +23,7 @@ NORETURN static void stop_after(struct cpu *c, const struct a64_insn *i, enum cp
 HANDLER(SVC)
 {
     c->retired++; /* unlike one that faults, it has been executed */
+    debug_advance(c);
     exc_svc(c, (uint16_t)i->imm);
 }
 
@@ -30,6 +32,7 @@ HANDLER(HVC)
 {
     if (c->el == 0)
         exc_undefined(c);
+    debug_advance(c);
     stop_after(c, i, CPU_STOP_HVC);
 }
 
@@ -79,6 +82,8 @@ HANDLER(WFI)
         return cpu_end_block(c, i);
     if (c->el == 0 && !(c->sys.sctlr_el1 & SCTLR_NTWI))
         exc_sync(c, EC_WFX, ISS_WFX);
+    if (c->debug & DEBUG_STEP) /* a hint: the debugger does not wait */
+        return cpu_end_block(c, i);
     stop_after(c, i, CPU_STOP_WFI);
 }
 
@@ -88,6 +93,8 @@ HANDLER(WFE)
         return i + 1;
     if (c->el == 0 && !(c->sys.sctlr_el1 & SCTLR_NTWE))
         exc_sync(c, EC_WFX, ISS_WFX | ISS_WFX_WFE);
+    if (c->debug & DEBUG_STEP)
+        return cpu_end_block(c, i);
     stop_after(c, i, CPU_STOP_WFE);
 }
 

@@ -20,15 +20,24 @@ static uint64_t ticks_to_ns(const struct soc *soc, uint64_t ticks)
     return s * NS_PER_S + (ticks % hz * NS_PER_S + hz - 1) / hz;
 }
 
+uint64_t timer_now_ns(const struct soc *soc)
+{
+    const struct cpu *c = soc->cpus[0];
+
+    if (!soc->deterministic)
+        return soc->now_ns();
+    return (c ? cpu_retired(c) : 0) + soc->skipped_ns;
+}
+
 uint64_t timer_count(const struct soc *soc)
 {
-    return ns_to_ticks(soc, soc->now_ns()) -
+    return ns_to_ticks(soc, timer_now_ns(soc)) -
            atomic_load_explicit(&soc->counter_offset, memory_order_relaxed);
 }
 
 void timer_set_count(struct soc *soc, uint64_t count)
 {
-    atomic_store_explicit(&soc->counter_offset, ns_to_ticks(soc, soc->now_ns()) - count,
+    atomic_store_explicit(&soc->counter_offset, ns_to_ticks(soc, timer_now_ns(soc)) - count,
                           memory_order_relaxed);
 }
 
@@ -80,7 +89,9 @@ uint64_t timer_update(struct cpu *c)
         gic_set_ppi(c->soc->gic, c->index, MAP_PPI_PTIMER,
                     p && !(c->sys.cntp_ctl & TIMER_CTL_IMASK));
     }
-    if (c->soc->timer_moved)
+    if (c->soc->deterministic)
+        cpu_due_at(c, deadline == UINT64_MAX ? UINT64_MAX : deadline - c->soc->skipped_ns);
+    else if (c->soc->timer_moved)
         c->soc->timer_moved(c->soc->timer_ctx, c->index, deadline);
     return deadline;
 }

@@ -50,7 +50,7 @@ static inline void store_q(struct cpu *c, gva_t va, const union vreg *v)
         memcpy(host, v, sizeof(*v));
         return;
     }
-    memop_probe_store(c, va, 16);
+    memop_probe_store(c, va, 16, 8);
     cpu_st64(c, va, v->d[0]);
     cpu_st64(c, va + 8, v->d[1]);
 }
@@ -132,7 +132,7 @@ LITERAL(q)
     static inline void store_pair_##size(struct cpu *c, const struct a64_insn *i, gva_t va, \
                                          gva_t back)                                        \
     {                                                                                       \
-        memop_probe_store(c, va, 2 * bytes);                                                \
+        memop_probe_store(c, va, 2 * bytes, bytes > 8 ? 8 : bytes);                         \
         store_##size(c, va, &V(rd));                                                        \
         store_##size(c, va + bytes, &V(ra));                                                \
         X(rn) = back;                                                                       \

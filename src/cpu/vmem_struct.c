@@ -54,7 +54,7 @@ SIMD(ST_multi)
 
     for (unsigned k = 0; k < 4; k++)
         list[k] = LIST(k);
-    memop_probe_store(c, base, bytes);
+    memop_probe_store(c, base, bytes, 8);
     for (unsigned at = 0; at < bytes; at += 8) {
         uint64_t val = 0;
 
@@ -103,7 +103,7 @@ SIMD(ST_single)
     gva_t base = memop_base(c, i);
     unsigned size = vmem_size(i);
 
-    memop_probe_store(c, base, vmem_regs(i) << size);
+    memop_probe_store(c, base, vmem_regs(i) << size, 1U << size);
     for (unsigned k = 0; k < vmem_regs(i); k++)
         cpu_st(c, base + ((gva_t)k << size), 1U << size, simd_get(&LIST(k), size, vmem_index(i)),
                false);

@@ -46,7 +46,7 @@ struct rtc {
 
 static int64_t rtc_now_s(const struct rtc *rtc)
 {
-    return (int64_t)(rtc->config.wall_ns() / NS_PER_S) + rtc->offset_s;
+    return (int64_t)(rtc->config.wall_ns(rtc->config.ctx) / NS_PER_S) + rtc->offset_s;
 }
 
 static void rtc_update_irq(struct rtc *rtc)
@@ -85,7 +85,7 @@ static void rtc_on_timer(void *ctx)
     lock_take(&rtc->dev.lock);
     rtc_check(rtc);
     if (rtc->armed) {
-        uint64_t wall_ns = rtc->config.wall_ns();
+        uint64_t wall_ns = rtc->config.wall_ns(rtc->config.ctx);
         int64_t left_s = rtc->match_s - rtc->offset_s - (int64_t)(wall_ns / NS_PER_S);
 
         if (left_s > RTC_CHECK_S)

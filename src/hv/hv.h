@@ -58,6 +58,7 @@ struct hv_config {
     unsigned vcpus;      /* 1..MAP_VCPUS_MAX */
     const char *cpu;     /* CPU model: "portable", "max", "host" */
     uint64_t counter_hz; /* HV_CAP_ANY_COUNTER engines; 0 is the engine's own */
+    bool deterministic;  /* time follows the instructions: "soft" with one vCPU, else refused */
 };
 
 struct hv_ops;
@@ -117,6 +118,10 @@ struct hv_ops {
     int (*dirty_start)(struct hv *hv, struct err *err);
     int (*dirty_sync)(struct hv *hv, struct err *err);
     void (*dirty_stop)(struct hv *hv);
+
+    /* Guest time since the machine was created, where config.deterministic is taken. While the vCPU
+     * is out of run(). */
+    uint64_t (*guest_ns)(const struct hv *hv);
 
     /* Optional: instructions retired by the vCPU so far. Own thread, or any while it is stopped. */
     uint64_t (*insn_count)(const struct hv_vcpu *vcpu);

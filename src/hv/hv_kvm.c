@@ -123,6 +123,9 @@ static int kvm_check_config(const struct hv_config *config, int dev, struct err 
     if (strcmp(config->cpu, "portable") != 0 && strcmp(config->cpu, "host") != 0)
         return err_set(err, ENOTSUP, "KVM has no CPU model %s; use --cpu portable or --cpu host",
                        config->cpu);
+    if (config->deterministic)
+        return err_set(err, ENOTSUP,
+                       "KVM cannot run a machine deterministically; use --accel soft");
     if (config->counter_hz && config->counter_hz != kvm_counter_hz())
         return err_set(err, ENOTSUP,
                        "a guest on KVM has the host's counter of %llu Hz, not one of %llu Hz; "

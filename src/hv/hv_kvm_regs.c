@@ -262,6 +262,9 @@ int hv_kvm_regs_set(struct hv_vcpu *vcpu, const struct vcpu_state *state, struct
     int rc;
 
     hv_kvm_vcpu_complete(v);
+    if (in.dbgclaim) /* its guests' claim tags read as zero and ignore writes */
+        return err_set(err, ENOTSUP, "KVM cannot hold dbgclaim = %#llx",
+                       (unsigned long long)in.dbgclaim);
     in.cntp_cval += kvm->physical_ahead;
     rc = move_all(v, NULL, &in, err);
     if (rc == 0)

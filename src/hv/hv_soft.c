@@ -49,6 +49,9 @@ static int soft_check_config(const struct hv_config *config, struct err *err)
                        "the software CPU runs at most %d vCPUs, not %u; use --smp %d or less, or "
                        "another engine",
                        SOFT_VCPUS_MAX, config->vcpus, SOFT_VCPUS_MAX);
+    if (config->deterministic && config->vcpus != 1)
+        return err_set(err, ENOTSUP, "deterministic execution is for one vCPU, not %u; use --smp 1",
+                       config->vcpus);
     if (config->counter_hz &&
         (config->counter_hz < COUNTER_HZ_MIN || config->counter_hz > SOC_COUNTER_HZ_MAX))
         return err_set(err, EINVAL, "counter frequency %llu Hz is not between %llu and %llu",
@@ -73,6 +76,8 @@ static int soft_create(const struct hv_config *config, struct hv **ret_hv, struc
     soc_init(&soft->soc, config->mem, config->counter_hz);
     soft->soc.vcpus = config->vcpus;
     soft->soc.model = model;
+    soft->soc.deterministic = config->deterministic;
+    timer_set_count(&soft->soc, 0);
     for (unsigned i = 0; i < config->mem->count; i++) {
         const struct gmem_region *region = &config->mem->regions[i];
 
@@ -229,6 +234,11 @@ static void soft_dirty_stop(struct hv *hv)
     (void)hv;
 }
 
+static uint64_t soft_guest_ns(const struct hv *hv)
+{
+    return timer_now_ns(&container_of(hv, const struct soft, hv)->soc);
+}
+
 static uint64_t soft_insn_count(const struct hv_vcpu *vcpu)
 {
     return container_of(vcpu, const struct soft_vcpu, vcpu)->cpu->retired;
@@ -255,5 +265,6 @@ const struct hv_ops hv_soft_ops = {
     .dirty_start = soft_dirty_arm,
     .dirty_sync = soft_dirty_arm,
     .dirty_stop = soft_dirty_stop,
+    .guest_ns = soft_guest_ns,
     .insn_count = soft_insn_count,
 };

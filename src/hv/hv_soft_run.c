@@ -49,9 +49,31 @@ static void sleep_until(struct soft_vcpu *v, uint64_t deadline_ns)
     lock_drop(&v->lock);
 }
 
+/* WFI of a deterministic vCPU: time jumps to the next timer. Only what comes from outside, console
+ * input, is really waited for. */
+static void skip(struct soft_vcpu *v)
+{
+    struct cpu *c = v->cpu;
+    uint64_t deadline = timer_update(c);
+
+    if (has_work(v))
+        return;
+    if (deadline == UINT64_MAX) {
+        sleep_until(v, UINT64_MAX);
+        return;
+    }
+    c->soc->skipped_ns += deadline - timer_now_ns(c->soc);
+    (void)timer_update(c);
+}
+
 static void wfi(struct soft_vcpu *v)
 {
     struct cpu *c = v->cpu;
+
+    if (c->soc->deterministic) {
+        skip(v);
+        return;
+    }
 
     /* A timer that has expired unseen raises its PPI here, and there is no sleep. */
     c->wake_ns = timer_update(c);
@@ -66,6 +88,8 @@ static void wfe(struct soft_vcpu *v)
 {
     uint64_t until, timer;
 
+    if (v->cpu->soc->deterministic) /* alone */
+        return;
     sched_yield();
     if (atomic_load(&v->cpu->event))
         return;

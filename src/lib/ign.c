@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -97,12 +98,14 @@ static int ign_build(const struct ign_options *options, struct ign_machine *ign,
         .console_out = options->console_out,
         .console_keys = options->console_keys,
         .no_reboot = options->no_reboot,
+        .deterministic = options->deterministic,
         .start_ns = options->start_ns ? options->start_ns : clock_mono_ns(),
     };
+    bool soft = options->deterministic && !strcmp(options->accel, "auto");
     int rc = ign_check(options, err);
 
     if (rc == 0)
-        rc = hv_find(options->accel, &config.engine, err);
+        rc = hv_find(soft ? "soft" : options->accel, &config.engine, err);
     if (rc == 0)
         rc = ign_open(ign, "kernel", &options->kernel, O_RDONLY, &config.kernel, err);
     if (rc == 0)
@@ -163,6 +166,11 @@ void ign_machine_stop(struct ign_machine *ign)
 uint64_t ign_machine_instructions(const struct ign_machine *ign)
 {
     return machine_insn_count(ign->machine);
+}
+
+uint64_t ign_machine_ram_checksum(const struct ign_machine *ign)
+{
+    return machine_ram_checksum(ign->machine);
 }
 
 void ign_machine_destroy(struct ign_machine *ign)

@@ -114,6 +114,17 @@ size_t console_tx(struct console *con, const uint8_t *data, size_t len)
     return n;
 }
 
+bool console_crowded(struct console *con)
+{
+    bool crowded;
+
+    lock_take(&con->lock);
+    crowded = con->out_n > OUT_SIZE / 2 && !con->out_failed;
+    con->out_full = con->out_full || crowded;
+    lock_drop(&con->lock);
+    return crowded;
+}
+
 void console_flush(struct console *con)
 {
     uint64_t deadline_ns = clock_mono_ns() + FLUSH_NS;

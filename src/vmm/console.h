@@ -35,6 +35,9 @@ void console_destroy(struct console *console);
  * Any thread; the innermost lock. */
 size_t console_tx(struct console *console, const uint8_t *data, size_t len);
 
+/* Is the output buffer half full? Then tx_room() follows. Any thread. */
+bool console_crowded(struct console *console);
+
 /* The guest has taken input: offer more. Any thread. */
 void console_rx_room(struct console *console);
 

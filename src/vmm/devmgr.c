@@ -16,8 +16,9 @@
 #include "dev/virtio/blk.h"
 #include "dev/virtio/rng.h"
 #include "vmm/console.h"
-#include "vmm/entropy.h"
 #include "vmm/machine_int.h"
+
+#define FIXED_START_NS (UINT64_C(1735689600) * NS_PER_S) /* 2025-01-01 00:00 UTC */
 
 struct devmgr {
     struct machine *machine;
@@ -77,7 +78,10 @@ static size_t devmgr_console_rx(void *ctx, const uint8_t *data, size_t len)
 
 static void devmgr_console_tx_room(void *ctx)
 {
-    serial_tx_ready(((struct devmgr *)ctx)->serial);
+    struct devmgr *mgr = ctx;
+
+    serial_tx_ready(mgr->serial);
+    vcpu_console_room(mgr->machine);
 }
 
 static void devmgr_console_quit(void *ctx)
@@ -107,9 +111,25 @@ static int devmgr_add_serial(struct devmgr *mgr, struct err *err)
     return devmgr_add(mgr, serial_dev(mgr->serial), MAP_UART_BASE, MAP_SPI_UART, err);
 }
 
+/* In a deterministic machine devices do their work on the vCPU, at the instruction that asks. */
+static struct evloop *devmgr_loop(const struct devmgr *mgr)
+{
+    return mgr->machine->config.deterministic ? NULL : mgr->machine->loop;
+}
+
+/* There the clock starts at a fixed time and follows the instructions. */
+static uint64_t devmgr_wall_ns(void *ctx)
+{
+    const struct machine *machine = ((struct devmgr *)ctx)->machine;
+
+    if (!machine->config.deterministic)
+        return clock_wall_ns();
+    return FIXED_START_NS + (machine->hv ? machine->hv->ops->guest_ns(machine->hv) : 0);
+}
+
 static int devmgr_add_rtc(struct devmgr *mgr, struct err *err)
 {
-    struct rtc_config config = { .wall_ns = clock_wall_ns, .loop = mgr->machine->loop };
+    struct rtc_config config = { .wall_ns = devmgr_wall_ns, .ctx = mgr, .loop = devmgr_loop(mgr) };
     struct dev *dev;
     int rc = rtc_create(&config, &dev, err);
 
@@ -132,7 +152,7 @@ static int devmgr_add_drive(struct devmgr *mgr, const struct machine_drive *driv
                             struct err *err)
 {
     struct blk_config config = {
-        .host = { .mem = mgr->machine->mem, .loop = mgr->machine->loop },
+        .host = { .mem = mgr->machine->mem, .loop = devmgr_loop(mgr) },
     };
     char id[20];
     struct dev *dev;
@@ -148,14 +168,15 @@ static int devmgr_add_drive(struct devmgr *mgr, const struct machine_drive *driv
 
 static void devmgr_entropy(void *ctx, void *buf, size_t len)
 {
-    entropy_fill(buf, len);
+    entropy_fill(ctx, buf, len);
 }
 
 static int devmgr_add_rng(struct devmgr *mgr, struct err *err)
 {
     struct rng_config config = {
-        .host = { .mem = mgr->machine->mem, .loop = mgr->machine->loop },
+        .host = { .mem = mgr->machine->mem, .loop = devmgr_loop(mgr) },
         .fill = devmgr_entropy,
+        .ctx = &mgr->machine->entropy,
     };
     struct dev *dev;
     int rc = rng_create(&config, &dev, err);
@@ -227,4 +248,9 @@ void devmgr_reset(struct devmgr *mgr)
 void devmgr_flush(struct devmgr *mgr)
 {
     console_flush(mgr->console);
+}
+
+bool devmgr_crowded(struct devmgr *mgr)
+{
+    return console_crowded(mgr->console);
 }

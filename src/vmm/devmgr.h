@@ -18,5 +18,8 @@ void devmgr_destroy(struct devmgr *devs);
 /* All devices to power-on state. The machine is paused. */
 void devmgr_reset(struct devmgr *devs);
 
+/* Is the console's buffer half full? Then vcpu_console_room() follows when it is not. */
+bool devmgr_crowded(struct devmgr *devs);
+
 /* Wait until the console's output is with the host. */
 void devmgr_flush(struct devmgr *devs);

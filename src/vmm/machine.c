@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "base/log.h"
 #include "vmm/machine_dtb.h"
@@ -51,6 +52,7 @@ static int machine_power_on(struct machine *machine, struct err *err)
         .vcpus = config->vcpus,
         .cpu = config->cpu,
         .counter_hz = config->counter_hz,
+        .deterministic = config->deterministic,
     };
     int rc = boot_load(config, machine->mem, &machine->boot, err);
 
@@ -117,6 +119,7 @@ int machine_create(const struct machine_config *config, struct machine **ret_mac
     if (!machine)
         return err_set(err, ENOMEM, "machine: out of memory");
     machine->config = *config;
+    entropy_init(&machine->entropy, config->deterministic);
     lock_init(&machine->lock);
     cond_init(&machine->cond);
     machine->pauses = 1; /* until machine_run() */
@@ -238,6 +241,19 @@ void machine_reset(struct machine *machine)
     vcpu_kick_all_locked(machine);
     cond_broadcast(&machine->cond);
     lock_drop(&machine->lock);
+}
+
+uint64_t machine_ram_checksum(const struct machine *machine)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < machine->mem->count; i++) {
+        const struct gmem_region *region = &machine->mem->regions[i];
+
+        if (region->is_ram)
+            sum = XXH3_64bits_withSeed(region->host, region->size, sum);
+    }
+    return sum;
 }
 
 struct gmem *machine_mem(struct machine *machine)

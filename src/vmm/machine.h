@@ -41,6 +41,7 @@ struct machine_config {
     int console_in, console_out; /* -1: none */
     bool console_keys;           /* Ctrl-A commands are ours */
     bool no_reboot;              /* a guest reset ends the machine */
+    bool deterministic;          /* two runs are the same, to the instruction; see docs/cpu.md */
     uint64_t start_ns;           /* clock_mono_ns() when the user asked for it */
 };
 
@@ -74,6 +75,9 @@ void machine_resume(struct machine *machine);
  * same devices and number of vCPUs; a refusal leaves it unusable. */
 MUST_CHECK int machine_save(struct machine *machine, struct state_buf *buf, struct err *err);
 MUST_CHECK int machine_load(struct machine *machine, const void *data, size_t len, struct err *err);
+
+/* A checksum over all RAM. While paused or ended. */
+uint64_t machine_ram_checksum(const struct machine *machine);
 
 /* The machine's RAM, for tests and snapshots. */
 struct gmem *machine_mem(struct machine *machine);

@@ -9,7 +9,6 @@
 
 #include "arch/addrmap.h"
 #include "arch/dtb.h"
-#include "vmm/entropy.h"
 
 #define COMMAND_LINE_MAX 2048 /* COMMAND_LINE_SIZE of arm64 Linux */
 #define APB_CLOCK_HZ     24000000
@@ -30,6 +29,7 @@ static int dtb_chosen(struct machine *machine, struct dtb *dtb, struct err *err)
     struct dtb_node node = dtb_node_begin(dtb, "chosen");
     char line[COMMAND_LINE_MAX];
     uint8_t seed[64];
+    uint64_t kaslr;
     int len;
 
     len = snprintf(line, sizeof(line), CONSOLE "%s%s%s", hide ? " " NO_EXTENSIONS : "",
@@ -39,8 +39,9 @@ static int dtb_chosen(struct machine *machine, struct dtb *dtb, struct err *err)
                        COMMAND_LINE_MAX - 1);
     dtb_prop_str(&node, "bootargs", line);
     dtb_prop_str(&node, "stdout-path", "/serial@9000000");
-    dtb_prop_u64(&node, "kaslr-seed", entropy_u64());
-    entropy_fill(seed, sizeof(seed));
+    entropy_fill(&machine->entropy, &kaslr, sizeof(kaslr));
+    dtb_prop_u64(&node, "kaslr-seed", kaslr);
+    entropy_fill(&machine->entropy, seed, sizeof(seed));
     dtb_prop_bytes(&node, "rng-seed", seed, sizeof(seed));
     if (machine->boot.initrd) {
         dtb_prop_u64(&node, "linux,initrd-start", machine->boot.initrd);

@@ -6,6 +6,7 @@
 #include "dev/bus.h"
 #include "vmm/boot.h"
 #include "vmm/devmgr.h"
+#include "vmm/entropy.h"
 #include "vmm/machine.h"
 
 typedef int (*vcpu_call_fn)(struct hv_vcpu *hv, void *arg, struct err *err);
@@ -37,12 +38,14 @@ struct machine {
     struct bus bus;
     struct devmgr *devs;
     struct boot_info boot;
+    struct entropy entropy;
     struct hv *hv;
 
     struct lock lock;
     struct cond cond; /* any of the fields below, or of a vCPU, has changed */
     unsigned pauses;
     bool io_held;         /* the I/O thread waits in pause.c */
+    bool crowded;         /* deterministic: the vCPU waits for room in the console's buffer */
     bool reset;           /* the guest asked to start over */
     bool joining;         /* vCPU threads are to leave */
     enum machine_end end; /* MACHINE_RUNNING until it is decided */
@@ -65,6 +68,9 @@ void vcpu_kick_all_locked(struct machine *machine) REQUIRES(machine->lock);
 
 /* Run fn on the vCPU's own thread, which is parked. Returns what fn returned. */
 int vcpu_call(struct vcpu *vcpu, vcpu_call_fn fn, void *arg, struct err *err);
+
+/* There is room in the console's buffer again. Any thread, lock not held. */
+void vcpu_console_room(struct machine *machine);
 
 /* psci.c: answer an SMCCC call in x[0..7]; results in x[0..3]. The vCPU's own thread. */
 void psci_call(struct vcpu *vcpu, uint64_t x[8]);

@@ -23,6 +23,25 @@ static int vcpu_enter_at(struct vcpu *vcpu, uint64_t pc, uint64_t x0, struct err
     return vcpu->machine->hv->ops->vcpu_set(vcpu->hv, &state, err);
 }
 
+/*
+ * In a deterministic machine the guest never sees the console's buffer full, which would depend on
+ * the host: it stands still between two instructions until there is room.
+ */
+static void vcpu_look_for_room(struct machine *machine)
+{
+    lock_take(&machine->lock);
+    machine->crowded = devmgr_crowded(machine->devs);
+    lock_drop(&machine->lock);
+}
+
+void vcpu_console_room(struct machine *machine)
+{
+    lock_take(&machine->lock);
+    machine->crowded = false;
+    cond_broadcast(&machine->cond);
+    lock_drop(&machine->lock);
+}
+
 static void vcpu_handle(struct vcpu *vcpu, struct hv_exit *exit)
 {
     struct machine *machine = vcpu->machine;
@@ -33,6 +52,8 @@ static void vcpu_handle(struct vcpu *vcpu, struct hv_exit *exit)
         break;
     case HV_EXIT_MMIO_WRITE:
         bus_write(&machine->bus, exit->mmio.gpa, exit->mmio.size, exit->mmio.data);
+        if (machine->config.deterministic)
+            vcpu_look_for_room(machine);
         break;
     case HV_EXIT_SMCCC:
         psci_call(vcpu, exit->smccc.x);
@@ -79,7 +100,7 @@ static bool vcpu_wait(struct vcpu *vcpu)
         if (machine->joining)
             break;
         if (!machine->pauses && machine->end == MACHINE_RUNNING && !machine->reset &&
-            (psci || vcpu->power == VCPU_ON || vcpu->start))
+            !machine->crowded && (psci || vcpu->power == VCPU_ON || vcpu->start))
             break;
         if (!vcpu->parked) {
             vcpu->parked = true;
@@ -153,10 +174,14 @@ int vcpu_start_all(struct machine *machine, struct err *err)
         struct vcpu *vcpu = &machine->vcpus[i];
         char name[16];
 
-        *vcpu = (struct vcpu){ .machine = machine, .index = i };
-        vcpu->power = i == 0 ? VCPU_ON : VCPU_OFF;
-        vcpu->entry = machine->boot.entry;
-        vcpu->context = machine->boot.dtb;
+        /* At a restart others may be looking: machine_stop() kicks every vCPU that there is. */
+        lock_take(&machine->lock);
+        *vcpu = (struct vcpu){ .machine = machine,
+                               .index = i,
+                               .power = i == 0 ? VCPU_ON : VCPU_OFF,
+                               .entry = machine->boot.entry,
+                               .context = machine->boot.dtb };
+        lock_drop(&machine->lock);
         snprintf(name, sizeof(name), "vcpu%u", i);
         rc = thread_start(&vcpu->thread, name, vcpu_main, vcpu);
         if (rc < 0) {

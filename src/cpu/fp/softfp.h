@@ -1,10 +1,12 @@
 /*
  * Floating point as the Arm architecture defines it (Arm DDI 0487, shared/functions/float and
- * A1.5), in software: half, single and double precision; no host FPU is used.
+ * A1.5), in software: half, single and double precision. The host's FPU helps where it cannot
+ * differ (softfp_host.h).
  *
  * All functions are pure: operands are the low bits of a uint64_t (what lies above is ignored), fp
- * gives the control bits and collects the cumulative exception bits. FPCR trap enables are not
- * implemented (read as zero), and neither are FEAT_AFP and BFloat16.
+ * gives the control bits and collects the cumulative exception bits. Those set before count only
+ * for speed: with Inexact among them the host can help. FPCR trap enables are not implemented (read
+ * as zero), and neither are FEAT_AFP and BFloat16.
  *
  * Threads: any.
  */

@@ -1,5 +1,6 @@
 /* Soft float: add, multiply, divide, square root, fused forms, minimum and maximum, compare. */
 #include "cpu/fp/softfp_core.h"
+#include "cpu/fp/softfp_host.h"
 
 /* An exact intermediate value: sig * 2^(exp - FP_LEAD), 0 when sig is 0. */
 struct fp_sum {
@@ -57,7 +58,7 @@ static uint64_t round_sum(struct fp_status *fp, enum fp_size size, struct fp_sum
     return softfp_round(fp, size, s.sign, s.exp, s.sig);
 }
 
-uint64_t softfp_add(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_t b)
+static uint64_t add(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_t b)
 {
     struct fp_num x = softfp_unpack(fp, size, a), y = softfp_unpack(fp, size, b);
     uint64_t nan;
@@ -74,14 +75,24 @@ uint64_t softfp_add(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_
     return round_sum(fp, size, sum(exact(&x), exact(&y)));
 }
 
+uint64_t softfp_add(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_t b)
+{
+    uint64_t r;
+
+    return softfp_host_add(fp, size, a, b, &r) ? r : add(fp, size, a, b);
+}
+
 uint64_t softfp_sub(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_t b)
 {
-    struct fp_num x = softfp_unpack(fp, size, a), y = softfp_unpack(fp, size, b);
-    uint64_t nan;
+    uint64_t r;
 
-    if (softfp_nan2(fp, size, &x, &y, &nan)) /* a NaN keeps its sign: this is not a + (-b) */
-        return nan;
-    return softfp_add(fp, size, a, softfp_neg(size, b));
+    if (softfp_host_add(fp, size, a, softfp_neg(size, b), &r))
+        return r;
+
+    struct fp_num x = softfp_unpack(fp, size, a), y = softfp_unpack(fp, size, b);
+    if (softfp_nan2(fp, size, &x, &y, &r)) /* a NaN keeps its sign: this is not a + (-b) */
+        return r;
+    return add(fp, size, a, softfp_neg(size, b));
 }
 
 static uint64_t multiply(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_t b,
@@ -107,7 +118,9 @@ static uint64_t multiply(struct fp_status *fp, enum fp_size size, uint64_t a, ui
 
 uint64_t softfp_mul(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_t b)
 {
-    return multiply(fp, size, a, b, false);
+    uint64_t r;
+
+    return softfp_host_mul(fp, size, a, b, &r) ? r : multiply(fp, size, a, b, false);
 }
 
 uint64_t softfp_mulx(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_t b)
@@ -115,7 +128,7 @@ uint64_t softfp_mulx(struct fp_status *fp, enum fp_size size, uint64_t a, uint64
     return multiply(fp, size, a, b, true);
 }
 
-uint64_t softfp_muladd(struct fp_status *fp, enum fp_size size, uint64_t addend, uint64_t a,
+static uint64_t muladd(struct fp_status *fp, enum fp_size size, uint64_t addend, uint64_t a,
                        uint64_t b)
 {
     struct fp_num z = softfp_unpack(fp, size, addend);
@@ -136,6 +149,14 @@ uint64_t softfp_muladd(struct fp_status *fp, enum fp_size size, uint64_t addend,
     if (z.type == FP_TYPE_ZERO && zero && z.sign == sign)
         return softfp_zero(size, sign);
     return round_sum(fp, size, sum(exact(&z), product(&x, &y)));
+}
+
+uint64_t softfp_muladd(struct fp_status *fp, enum fp_size size, uint64_t addend, uint64_t a,
+                       uint64_t b)
+{
+    uint64_t r;
+
+    return softfp_host_muladd(fp, size, addend, a, b, &r) ? r : muladd(fp, size, addend, a, b);
 }
 
 /* (constant - a * b) / 2^halve; the constant is given by its significand's leading bits. */
@@ -170,7 +191,7 @@ uint64_t softfp_rsqrt_step(struct fp_status *fp, enum fp_size size, uint64_t a, 
     return newton_step(fp, size, a, b, (u128)3 << (FP_LEAD - 1), 1); /* 3.0 */
 }
 
-uint64_t softfp_div(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_t b)
+static uint64_t divide(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_t b)
 {
     struct fp_num x = softfp_unpack(fp, size, a), y = softfp_unpack(fp, size, b);
     bool sign = x.sign != y.sign;
@@ -198,7 +219,14 @@ uint64_t softfp_div(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_
     return softfp_round(fp, size, sign, x.exp - y.exp, quotient << (FP_LEAD - scale));
 }
 
-uint64_t softfp_sqrt(struct fp_status *fp, enum fp_size size, uint64_t a)
+uint64_t softfp_div(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_t b)
+{
+    uint64_t r;
+
+    return softfp_host_div(fp, size, a, b, &r) ? r : divide(fp, size, a, b);
+}
+
+static uint64_t root(struct fp_status *fp, enum fp_size size, uint64_t a)
 {
     struct fp_num x = softfp_unpack(fp, size, a);
 
@@ -227,11 +255,22 @@ uint64_t softfp_sqrt(struct fp_status *fp, enum fp_size size, uint64_t a)
     return softfp_round(fp, size, false, exp / 2, root << (FP_LEAD - 63) | (rest != 0));
 }
 
+uint64_t softfp_sqrt(struct fp_status *fp, enum fp_size size, uint64_t a)
+{
+    uint64_t r;
+
+    return softfp_host_sqrt(fp, size, a, &r) ? r : root(fp, size, a);
+}
+
 enum fp_order softfp_compare(struct fp_status *fp, enum fp_size size, uint64_t a, uint64_t b,
                              bool signalling)
 {
-    struct fp_num x = softfp_unpack(fp, size, a), y = softfp_unpack(fp, size, b);
+    enum fp_order order;
 
+    if (softfp_host_compare(size, a, b, &order))
+        return order;
+
+    struct fp_num x = softfp_unpack(fp, size, a), y = softfp_unpack(fp, size, b);
     if (fp_is_nan(&x) || fp_is_nan(&y)) {
         if (signalling || x.type == FP_TYPE_SNAN || y.type == FP_TYPE_SNAN)
             fp->fpsr |= FPSR_IOC;

@@ -8,13 +8,17 @@
 
 struct child {
     pid_t pid;
-    int in, out; /* its standard input and output */
+    int in, out;              /* its standard input and output */
+    struct diff_batch *batch; /* DIFF_BATCHES of them, shared with it */
 };
 
 /* argv as for execvp(). Returns 0 or -errno. */
 MUST_CHECK int child_start(struct child *child, char *const argv[]);
 
-/* Returns 0, or -EPIPE when the child has died. */
-MUST_CHECK int child_exchange(struct child *child, const struct diff_batch *batch,
-                              struct diff_out out[DIFF_CASES]);
+/* Let it run a batch, after those that it has not finished yet. Returns 0, or -EPIPE when it has
+ * died. */
+MUST_CHECK int child_send(struct child *child, unsigned index);
+
+/* Wait until the batch sent first is done. Returns 0 or -EPIPE. */
+MUST_CHECK int child_wait(struct child *child);
 void child_stop(struct child *child);

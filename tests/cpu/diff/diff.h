@@ -17,9 +17,16 @@
 #define DIFF_WINDOW_BYTES 512
 #define DIFF_WINDOW       (0x40081000u - DIFF_WINDOW_BYTES / 2)
 
-/* Each instruction has a slot with room to branch around in, and runs with several states. */
+/* Loads and stores also run into the end of the map. These bytes before it are zero when a case
+ * begins; what it leaves there is not compared: an access that faults may have done its part. */
+#define DIFF_EDGE_BYTES 64
+#define DIFF_EDGE       (DIFF_CODE + DIFF_MAP_BYTES - DIFF_EDGE_BYTES)
+
+/* A case is one instruction, or several one after the other. It has a slot with room to branch
+ * around in, and runs with several states. */
 #define DIFF_SLOT_WORDS 64
-#define DIFF_SLOT_INSN  32 /* the word of a slot that holds the instruction */
+#define DIFF_SLOT_INSN  32 /* the word of a slot that holds the first instruction */
+#define DIFF_SEQUENCE   8  /* instructions at most; the rest is DIFF_BRK */
 #define DIFF_SLOTS      (DIFF_CODE_BYTES / 4 / DIFF_SLOT_WORDS)
 #define DIFF_STATES     8 /* cases a slot */
 #define DIFF_CASES      (DIFF_SLOTS * DIFF_STATES)
@@ -53,13 +60,21 @@ struct diff_out {
     uint8_t window[DIFF_WINDOW_BYTES];
 };
 
-/* One exchange: the test writes a diff_batch, native.c answers with DIFF_CASES outputs. */
+/*
+ * One exchange. Both sides have two batches in shared memory (file descriptor DIFF_FD of native.c).
+ * The test fills in insn and in of one and writes a byte, its index, to native.c; when that has
+ * filled in out it writes the byte back. Meanwhile the test works on the other one.
+ */
 struct diff_batch {
-    uint32_t insn[DIFF_SLOTS];
+    uint32_t insn[DIFF_SLOTS][DIFF_SEQUENCE];
     struct diff_in in[DIFF_CASES];
+    struct diff_out out[DIFF_CASES];
 };
 
-/* The address of a slot's instruction. */
+#define DIFF_BATCHES 2
+#define DIFF_FD      3
+
+/* The address of a slot's first instruction. */
 static inline uint64_t diff_slot_va(unsigned slot)
 {
     return DIFF_CODE + 4u * (slot * DIFF_SLOT_WORDS + DIFF_SLOT_INSN);

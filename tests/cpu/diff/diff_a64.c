@@ -2,215 +2,223 @@
  * Differential test: random instructions of every row of the decode table, on our interpreter and
  * on another arm64 CPU, results compared to the bit.
  *
- * usage: diff_a64 [--seed N] [--cases N] [--row PART] -- COMMAND...
+ * usage: diff_a64 [--seed N|random] [--count N] [--row PART] -- COMMAND...
  * COMMAND runs native.c's program: "qemu-aarch64-static -cpu ... native", or just "native" on
  * arm64.
- * --row restricts the test to rows whose name begins with PART.
+ * --count is in instructions. --row restricts the test to rows whose name begins with PART.
+ *
+ * Three of four slots hold one instruction. The others hold several that only change registers:
+ * more instructions for the price of a case, which feed each other. When such a case differs it
+ * runs again, shorter, until the instruction is found.
  */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
-#include "../rig.h"
-#include "arch/esr.h"
 #include "child.h"
 #include "gen.h"
+#include "ours.h"
+#include "report.h"
 
 #define REPORTS_MAX 20
+
+/* The instructions of a slot, and of a case to report. */
+struct sequence {
+    unsigned len;
+    enum a64_op op[DIFF_SEQUENCE];
+    uint32_t word[DIFF_SEQUENCE];
+};
+
+struct failure {
+    struct sequence code;
+    struct diff_in in;
+};
+
+/* What a row has been through. */
+struct seen {
+    uint64_t ran, faulted, misaligned, refused; /* cases; of faults those of single instructions */
+    uint32_t ones, zeros;                       /* bits of words that ran */
+    uint64_t modes;                             /* of FPCR, a bit each */
+    uint64_t raised;                            /* bits of FPSR that a single instruction set */
+};
 
 struct test {
     struct gen gen;
     struct rig rig;
     struct child child;
-    enum a64_op rows[A64_OPS]; /* to walk */
-    unsigned row_count, next_row;
-    uint64_t ran[A64_OPS]; /* cases in which the instruction was accepted */
-    uint64_t cases, mismatches;
-    struct diff_batch batch;
-    enum a64_op ops[DIFF_SLOTS];
-    struct diff_out theirs[DIFF_CASES];
+    enum a64_op rows[A64_OPS];     /* to walk */
+    enum a64_op straight[A64_OPS]; /* those of them that go on to the next instruction */
+    unsigned row_count, straight_count, next_row, next_straight;
+    struct sequence slots[DIFF_BATCHES][DIFF_SLOTS];
+    struct failure failures[REPORTS_MAX];
+    struct seen seen[A64_OPS];
+    uint64_t instructions, mismatches;
 };
 
-static enum diff_end end_of(const struct cpu *c)
+static void make_single(struct test *t, struct sequence *s, uint64_t va)
 {
-    unsigned fsc = c->sys.esr_el1 & ISS_DABT_DFSC;
+    s->len = 1;
+    s->op[0] = t->rows[t->next_row++ % t->row_count];
+    s->word[0] = gen_word(&t->gen, s->op[0], va);
+}
 
-    switch (FIELD_GET(ESR_EC, c->sys.esr_el1)) {
-    case EC_BRK64:
-        return DIFF_END_BRK;
-    case EC_UNKNOWN:
-        return DIFF_END_UNDEFINED;
-    case EC_PC_ALIGN:
-        return DIFF_END_ALIGN;
-    case EC_IABT_LOWER:
-    case EC_DABT_LOWER:
-        return fsc == FSC_ALIGNMENT ? DIFF_END_ALIGN : DIFF_END_FAULT;
-    default:
-        return DIFF_END_ODD;
+static void make_sequence(struct test *t, struct sequence *s, uint64_t va)
+{
+    unsigned first_rd = gen_below(&t->gen, 32);
+
+    s->len = 2 + gen_below(&t->gen, DIFF_SEQUENCE - 1);
+    for (unsigned n = 0; n < s->len; n++) {
+        s->op[n] = t->straight[t->next_straight++ % t->straight_count];
+        s->word[n] = gen_word_to(&t->gen, s->op[n], va + 4 * n, (first_rd + 5 * n) & 31);
     }
 }
 
-/* One case on our CPU. */
-static void run_ours(struct rig *rig, const struct diff_in *in, struct diff_out *out)
+static void put_slot(struct diff_batch *batch, unsigned slot, const struct sequence *s)
 {
-    struct cpu *c = rig->c;
-
-    memcpy(rig_ptr(rig, DIFF_WINDOW), in->window, DIFF_WINDOW_BYTES);
-    rig_enter(rig, in->state.pc, in->state.nzcv);
-    memcpy(c->x, in->state.x, sizeof(in->state.x));
-    c->x[REG_SP] = in->state.sp;
-    memcpy(c->v, in->state.v, sizeof(in->state.v));
-    c->fpcr = in->state.fpcr;
-    c->fpsr = in->state.fpsr;
-
-    memset(out, 0, sizeof(*out));
-    if (rig_run(rig) != CPU_STOP_HVC) {
-        out->end = DIFF_END_ODD;
-        return;
-    }
-    out->end = end_of(c);
-    if (out->end == DIFF_END_FAULT || out->end == DIFF_END_ALIGN)
-        out->fault = c->sys.far_el1 & DIFF_ADDR;
-    memcpy(out->state.x, c->x, sizeof(out->state.x));
-    out->state.sp = c->sp_bank[0];
-    out->state.pc = c->sys.elr_el1;
-    out->state.nzcv = c->sys.spsr_el1 & BITS(31, 28);
-    memcpy(out->state.v, c->v, sizeof(out->state.v));
-    out->state.fpcr = c->fpcr;
-    out->state.fpsr = c->fpsr;
-    memcpy(out->window, rig_ptr(rig, DIFF_WINDOW), DIFF_WINDOW_BYTES);
+    for (unsigned n = 0; n < DIFF_SEQUENCE; n++)
+        batch->insn[slot][n] = n < s->len ? s->word[n] : DIFF_BRK;
 }
 
-static void show_state(const struct diff_state *in, const struct diff_state *ours,
-                       const struct diff_state *theirs)
+static void make_batch(struct test *t, unsigned index)
 {
-    const uint64_t *a = (const uint64_t *)in, *b = (const uint64_t *)ours;
-    const uint64_t *t = (const uint64_t *)theirs;
+    struct diff_batch *batch = &t->child.batch[index];
 
-    for (unsigned k = 0; k < sizeof(*in) / 8; k++) {
-        char name[8] = "";
-
-        if (b[k] == t[k])
-            continue;
-        if (k < 31)
-            snprintf(name, sizeof(name), "x%u", k);
-        else if (k < 34)
-            snprintf(name, sizeof(name), "%s", k == 31 ? "sp" : k == 32 ? "pc" : "nzcv");
-        else if (k < 98)
-            snprintf(name, sizeof(name), "v%u.%s", (k - 34) / 2, k % 2 ? "hi" : "lo");
-        else
-            snprintf(name, sizeof(name), "%s", k == 98 ? "fpcr" : "fpsr");
-        printf("    %-6s was %016llx  ours %016llx  theirs %016llx\n", name,
-               (unsigned long long)a[k], (unsigned long long)b[k], (unsigned long long)t[k]);
-    }
-}
-
-/* The registers that the usual fields name, as they were. */
-static void show_inputs(const struct diff_in *in, enum a64_op op, uint32_t word)
-{
-    bool vector = a64_rows[op].cls == A64_CLASS_SIMD || a64_rows[op].cls == A64_CLASS_FP;
-    static const uint8_t fields[] = { 0, 5, 10, 16 };
-
-    printf("    in: nzcv %llx fpcr %llx sp %llx", (unsigned long long)in->state.nzcv >> 28,
-           (unsigned long long)in->state.fpcr, (unsigned long long)in->state.sp);
-    for (unsigned f = 0; f < ARRAY_LEN(fields); f++) {
-        unsigned r = word >> fields[f] & 31;
-
-        if (r < 31)
-            printf(" x%u=%llx", r, (unsigned long long)in->state.x[r]);
-        if (vector)
-            printf(" v%u=%llx:%llx", r, (unsigned long long)in->state.v[2 * r + 1],
-                   (unsigned long long)in->state.v[2 * r]);
-    }
-    printf("\n");
-}
-
-/* Where QEMU is known to differ from the manual: what it says is replaced by what we say.
- * docs/cpu.md has the reasons. */
-static void excuse(enum a64_op op, uint32_t word, const struct diff_out *ours,
-                   struct diff_out *theirs)
-{
-    const char *name = a64_rows[op].name;
-
-    /* On x86-64 it loses the address of an atomic access that is not canonical. */
-    if (ours->end == DIFF_END_FAULT && theirs->end == DIFF_END_FAULT && !theirs->fault &&
-        a64_rows[op].cls == A64_CLASS_ATOMIC)
-        theirs->fault = ours->fault;
-    /* FCVTZS of a half to fixed point: the result is 16 bits wide, above it is zero. It
-     * sign-extends to 32. */
-    if (!strcmp(name, "FCVTZSi_sh"))
-        theirs->state.v[2 * (word & 31)] &= 0xffff;
-    if (ours->end != DIFF_END_ALIGN)
-        return;
-    /* It looks at the mapping of a PC before its alignment. */
-    if (theirs->end == DIFF_END_FAULT && (theirs->state.pc & 3))
-        theirs->end = DIFF_END_ALIGN;
-    /* It never checks the alignment of LDAPR; of STXR and STXP only when the monitor matches. */
-    if (theirs->end == DIFF_END_BRK && (!strncmp(name, "LDAPR", 5) || !strncmp(name, "STX", 3)))
-        memcpy(theirs, ours, sizeof(*theirs));
-}
-
-static void report(struct test *t, unsigned k, const struct diff_out *ours)
-{
-    static const char *const ends[] = { "?", "went on", "UNDEFINED", "fault", "alignment", "odd" };
-    const struct diff_out *theirs = &t->theirs[k];
-    unsigned slot = k / DIFF_STATES;
-    uint32_t word = t->batch.insn[slot];
-
-    if (t->mismatches++ >= REPORTS_MAX)
-        return;
-    printf("%s %08x: ours %s, theirs %s\n", a64_rows[t->ops[slot]].name, word, ends[ours->end],
-           ends[theirs->end]);
-    if (t->rig.c->stop == CPU_STOP_ERROR)
-        printf("    %s\n", t->rig.c->reason);
-    show_inputs(&t->batch.in[k], t->ops[slot], word);
-    if (ours->fault != theirs->fault)
-        printf("    fault address: ours %llx theirs %llx\n", (unsigned long long)ours->fault,
-               (unsigned long long)theirs->fault);
-    show_state(&t->batch.in[k].state, &ours->state, &theirs->state);
-    for (unsigned b = 0; b < DIFF_WINDOW_BYTES; b++) {
-        if (ours->window[b] != theirs->window[b])
-            printf("    memory %x: was %02x ours %02x theirs %02x\n", DIFF_WINDOW + b,
-                   t->batch.in[k].window[b], ours->window[b], theirs->window[b]);
-    }
-}
-
-static int run_batch(struct test *t)
-{
-    int rc;
-
-    /* As native.c does: a store to a wild address may have hit the code. */
-    for (unsigned w = 0; w < DIFF_CODE_BYTES / 4; w++)
-        rig_poke(&t->rig, DIFF_CODE + 4 * w, DIFF_BRK);
+    gen_refresh(&t->gen);
     for (unsigned slot = 0; slot < DIFF_SLOTS; slot++) {
-        enum a64_op op = t->rows[t->next_row++ % t->row_count];
+        struct sequence *s = &t->slots[index][slot];
         uint64_t va = diff_slot_va(slot);
 
-        t->ops[slot] = op;
-        t->batch.insn[slot] = gen_word(&t->gen, op, va);
-        rig_poke(&t->rig, va, t->batch.insn[slot]);
+        if (slot % 4 == 3 && t->straight_count)
+            make_sequence(t, s, va);
+        else
+            make_single(t, s, va);
+        put_slot(batch, slot, s);
         for (unsigned n = 0; n < DIFF_STATES; n++)
-            gen_state(&t->gen, op, t->batch.insn[slot], va, &t->batch.in[slot * DIFF_STATES + n]);
+            gen_state(&t->gen, s->op[0], s->word[0], va, &batch->in[slot * DIFF_STATES + n]);
     }
-    rc = child_exchange(&t->child, &t->batch, t->theirs);
-    if (rc < 0) {
-        printf("the other CPU died; it was given rows %s to %s\n", a64_rows[t->ops[0]].name,
-               a64_rows[t->ops[DIFF_SLOTS - 1]].name);
-        return rc;
+}
+
+/* Run a case here too. Returns true if the results are the same. */
+static bool agrees(struct test *t, const struct sequence *s, struct diff_batch *batch, unsigned k,
+                   struct diff_out *ours)
+{
+    ours_run(&t->rig, &batch->in[k], ours);
+    for (unsigned n = 0; n < s->len; n++)
+        ours_excuse(s->op[n], s->word[n], &batch->in[k], ours, &batch->out[k]);
+    return !memcmp(ours, &batch->out[k], sizeof(*ours));
+}
+
+static void count(struct test *t, const struct sequence *s, const struct diff_in *in,
+                  const struct diff_out *ours)
+{
+    t->instructions += s->len;
+    for (unsigned n = 0; n < s->len; n++) {
+        struct seen *seen = &t->seen[s->op[n]];
+
+        seen->refused += ours->end == DIFF_END_UNDEFINED;
+        if (ours->end == DIFF_END_UNDEFINED)
+            continue;
+        seen->ran++;
+        seen->ones |= s->word[n];
+        seen->zeros |= ~s->word[n];
+        seen->modes |= BIT(gen_mode(in->state.fpcr));
+        seen->faulted += ours->end == DIFF_END_FAULT;
+        seen->misaligned += ours->end == DIFF_END_ALIGN;
+        if (s->len == 1)
+            seen->raised |= ours->state.fpsr & ~in->state.fpsr;
     }
+}
+
+static void check_batch(struct test *t, unsigned index)
+{
+    struct diff_batch *batch = &t->child.batch[index];
+
+    ours_load(&t->rig, batch);
     for (unsigned k = 0; k < DIFF_CASES; k++) {
+        const struct sequence *s = &t->slots[index][k / DIFF_STATES];
         struct diff_out ours;
 
-        run_ours(&t->rig, &t->batch.in[k], &ours);
-        if (ours.end != DIFF_END_UNDEFINED)
-            t->ran[t->ops[k / DIFF_STATES]]++;
-        excuse(t->ops[k / DIFF_STATES], t->batch.insn[k / DIFF_STATES], &ours, &t->theirs[k]);
-        if (memcmp(&ours, &t->theirs[k], sizeof(ours)))
-            report(t, k, &ours);
-        t->cases++;
+        if (!agrees(t, s, batch, k, &ours) && t->mismatches++ < REPORTS_MAX)
+            t->failures[t->mismatches - 1] = (struct failure){ *s, batch->in[k] };
+        count(t, s, &batch->in[k], &ours);
     }
+}
+
+/* Find the instruction that makes the difference: slot n runs the first n + 1 of them. */
+static int narrow(struct test *t, const struct failure *f)
+{
+    struct diff_batch *batch = &t->child.batch[0];
+    struct diff_in in = f->in;
+    struct sequence part = f->code;
+    int rc;
+
+    memset(batch, 0, sizeof(*batch));
+    for (unsigned slot = 0; slot < DIFF_SLOTS; slot++) {
+        part.len = slot < f->code.len ? slot + 1 : 0;
+        put_slot(batch, slot, &part);
+        in.state.pc = diff_slot_va(slot);
+        for (unsigned n = 0; n < DIFF_STATES; n++)
+            batch->in[slot * DIFF_STATES + n] = in;
+    }
+    rc = child_send(&t->child, 0);
+    if (rc == 0)
+        rc = child_wait(&t->child);
+    if (rc < 0)
+        return rc;
+    ours_load(&t->rig, batch);
+    for (unsigned n = 0; n < f->code.len; n++) {
+        struct diff_out ours;
+
+        part.len = n + 1;
+        if (!agrees(t, &part, batch, n * DIFF_STATES, &ours)) {
+            report_case(part.op[n], part.word[n], &in, &ours, &batch->out[n * DIFF_STATES]);
+            return 0;
+        }
+        in.state = ours.state;
+    }
+    printf("%s %08x and so on (%u instructions): differs only after the cases before it\n",
+           a64_rows[part.op[0]].name, part.word[0], part.len);
     return 0;
+}
+
+static int run_batches(struct test *t, uint64_t instructions)
+{
+    unsigned now = 0;
+    int rc;
+
+    make_batch(t, now);
+    rc = child_send(&t->child, now);
+    while (rc == 0 && t->instructions < instructions) {
+        unsigned next = (now + 1) % DIFF_BATCHES;
+
+        make_batch(t, next);
+        rc = child_send(&t->child, next);
+        if (rc == 0)
+            rc = child_wait(&t->child);
+        if (rc < 0) {
+            printf("the other CPU died; it was given rows %s to %s\n",
+                   a64_rows[t->slots[now][0].op[0]].name,
+                   a64_rows[t->slots[now][DIFF_SLOTS - 2].op[0]].name);
+            return rc;
+        }
+        check_batch(t, now);
+        now = next;
+    }
+    if (rc == 0)
+        rc = child_wait(&t->child);
+    for (unsigned n = 0; rc == 0 && n < t->mismatches && n < REPORTS_MAX; n++)
+        rc = narrow(t, &t->failures[n]);
+    return rc;
+}
+
+/* In a sequence, later instructions see what the other CPU makes of the row: not when that has to
+ * be corrected. */
+static bool can_feed_others(enum a64_op op)
+{
+    return gen_goes_on(op) && strcmp(a64_rows[op].name, "FCVTZSi_sh") != 0;
 }
 
 /* Rows that can be compared and whose names begin with part. */
@@ -219,69 +227,143 @@ static void pick_rows(struct test *t, const char *part)
     for (unsigned op = 0; op < A64_OPS; op++) {
         const struct a64_row *row = &a64_rows[op];
 
-        if (!row->flags && !strncmp(row->name, part, strlen(part)))
-            t->rows[t->row_count++] = (enum a64_op)op;
+        if (row->flags || strncmp(row->name, part, strlen(part)))
+            continue;
+        t->rows[t->row_count++] = (enum a64_op)op;
+        if (can_feed_others((enum a64_op)op))
+            t->straight[t->straight_count++] = (enum a64_op)op;
     }
 }
 
-static unsigned rows_never_ran(const struct test *t)
+static bool is_fp(enum a64_op op)
+{
+    return a64_rows[op].cls == A64_CLASS_FP || a64_rows[op].cls == A64_CLASS_SIMD;
+}
+
+static const char *const class_names[] = {
+    [A64_CLASS_INT] = "integer",        [A64_CLASS_BRANCH] = "branch",
+    [A64_CLASS_MEM] = "load and store", [A64_CLASS_ATOMIC] = "ordered, atomic",
+    [A64_CLASS_SYSTEM] = "system",      [A64_CLASS_FP] = "floating point",
+    [A64_CLASS_SIMD] = "AdvSIMD",       [A64_CLASS_VMEM] = "vector load, store",
+};
+
+/* By class of rows: bits of fields that were both 0 and 1 in words that ran (where the manual
+ * reserves a value they cannot be); instructions that ran to their end or faulted, those that are
+ * UNDEFINED; rows that ran in every mode of FPCR, rows that set a bit of FPSR. */
+static void show_counts(const struct test *t)
+{
+    printf("%-18s %5s %11s %10s %8s %8s %9s %6s   %s\n", "class", "rows", "fields", "ran", "faults",
+           "misalign", "UNDEFINED", "modes", "IOC  DZC  OFC  UFC  IXC  IDC   QC");
+    for (unsigned cls = 0; cls < ARRAY_LEN(class_names); cls++) {
+        static const uint8_t flags[] = { 0, 1, 2, 3, 4, 7, 27 };
+        struct seen sum = { 0 };
+        unsigned rows = 0, all_modes = 0, raised[ARRAY_LEN(flags)] = { 0 };
+        unsigned bits = 0, tried = 0;
+        char fields[24];
+
+        for (unsigned r = 0; r < t->row_count; r++) {
+            const struct seen *seen = &t->seen[t->rows[r]];
+
+            if (a64_rows[t->rows[r]].cls != cls)
+                continue;
+            rows++;
+            bits += (unsigned)__builtin_popcount(~a64_rows[t->rows[r]].mask);
+            tried += (unsigned)__builtin_popcount(seen->ones & seen->zeros);
+            sum.ran += seen->ran;
+            sum.faulted += seen->faulted;
+            sum.misaligned += seen->misaligned;
+            sum.refused += seen->refused;
+            all_modes += is_fp(t->rows[r]) && seen->modes == UINT64_MAX;
+            for (unsigned f = 0; f < ARRAY_LEN(flags); f++)
+                raised[f] += seen->raised >> flags[f] & 1;
+        }
+        snprintf(fields, sizeof(fields), "%u/%u", tried, bits);
+        printf("%-18s %5u %11s %10" PRIu64 " %8" PRIu64 " %8" PRIu64 " %9" PRIu64 " %6u  ",
+               class_names[cls], rows, fields, sum.ran, sum.faulted, sum.misaligned, sum.refused,
+               all_modes);
+        for (unsigned f = 0; f < ARRAY_LEN(flags); f++)
+            printf(" %4u", raised[f]);
+        printf("\n");
+    }
+}
+
+/* Rows that never ran, or, where FPCR matters and there was time enough, not in all its modes. */
+static unsigned rows_missed(const struct test *t)
 {
     unsigned missed = 0;
 
     for (unsigned r = 0; r < t->row_count; r++) {
-        if (t->ran[t->rows[r]])
+        const struct a64_row *row = &a64_rows[t->rows[r]];
+        const struct seen *seen = &t->seen[t->rows[r]];
+
+        if (!seen->ran)
+            printf("row %s was never executed\n", row->name);
+        else if (is_fp(t->rows[r]) && seen->modes != UINT64_MAX &&
+                 t->instructions / t->row_count > 1000)
+            printf("row %s was not executed in all modes of FPCR\n", row->name);
+        else
             continue;
-        printf("row %s was never executed\n", a64_rows[t->rows[r]].name);
         missed++;
     }
     return missed;
 }
 
-static int run(struct test *t, uint64_t cases, uint64_t seed, char *const argv[])
+static int run(struct test *t, uint64_t instructions, uint64_t seed, char *const argv[])
 {
     unsigned missed;
     int rc = child_start(&t->child, argv);
 
     if (rc < 0)
         return rc;
+    printf("seed %" PRIu64 "\n", seed);
+    fflush(stdout);
     rig_init(&t->rig);
-    t->gen.state = seed;
-    while (rc == 0 && t->cases < cases)
-        rc = run_batch(t);
+    gen_init(&t->gen, seed);
+    rc = run_batches(t, instructions);
     child_stop(&t->child);
     rig_fini(&t->rig);
-    missed = rows_never_ran(t);
-    printf("seed %llu: %llu cases, %u of %u rows, %llu differ\n", (unsigned long long)seed,
-           (unsigned long long)t->cases, t->row_count - missed, t->row_count,
-           (unsigned long long)t->mismatches);
+    missed = rows_missed(t);
+    show_counts(t);
+    printf("seed %" PRIu64 ": %" PRIu64 " instructions, %u of %u rows, %" PRIu64 " cases differ\n",
+           seed, t->instructions, t->row_count - missed, t->row_count, t->mismatches);
     return rc < 0 ? rc : t->mismatches || missed ? -EINVAL : 0;
+}
+
+static uint64_t parse_seed(const char *text)
+{
+    uint64_t seed;
+
+    if (strcmp(text, "random"))
+        return strtoull(text, NULL, 0);
+    return getentropy(&seed, sizeof(seed)) < 0 ? 0 : seed;
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
         { "seed", required_argument, NULL, 's' },
-        { "cases", required_argument, NULL, 'n' },
+        { "count", required_argument, NULL, 'n' },
         { "row", required_argument, NULL, 'r' },
         { 0 },
     };
-    uint64_t seed = 1, cases = 200000;
+    uint64_t seed = 1, instructions = 2000000;
     const char *part = "";
     struct test *t = calloc(1, sizeof(*t));
     int opt, rc;
 
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (opt == 's')
-            seed = strtoull(optarg, NULL, 0);
+            seed = parse_seed(optarg);
         else if (opt == 'n')
-            cases = strtoull(optarg, NULL, 0);
+            instructions = strtoull(optarg, NULL, 0);
         else if (opt == 'r')
             part = optarg;
         else
             return 2;
     }
     if (!t || optind == argc) {
-        fprintf(stderr, "usage: diff_a64 [--seed N] [--cases N] [--row PART] -- COMMAND...\n");
+        fprintf(stderr,
+                "usage: diff_a64 [--seed N|random] [--count N] [--row PART] -- COMMAND...\n");
         return 2;
     }
     pick_rows(t, part);
@@ -289,7 +371,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "diff_a64: no row begins with %s\n", part);
         return 2;
     }
-    rc = run(t, cases, seed, argv + optind);
+    rc = run(t, instructions, seed, argv + optind);
     free(t);
     return rc < 0 ? 1 : 0;
 }

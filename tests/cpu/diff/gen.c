@@ -1,121 +1,9 @@
-/* Random instructions and operands: see gen.h. */
+/* Random words of a row, and states to run them with: see gen.h. */
 #include "gen.h"
 
 #include <string.h>
 
 #include "cpu/alu.h"
-
-/* splitmix64: small, and every seed is good. */
-uint64_t gen_random(struct gen *g)
-{
-    uint64_t z = g->state += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-unsigned gen_below(struct gen *g, unsigned limit)
-{
-    return (unsigned)((gen_random(g) >> 32) * limit >> 32);
-}
-
-uint64_t gen_operand(struct gen *g)
-{
-    static const uint64_t edges[] = {
-        0,
-        1,
-        2,
-        0x7f,
-        0x80,
-        0xff,
-        0x7fff,
-        0x8000,
-        0xffff,
-        0x7fffffff,
-        0x80000000,
-        0xffffffff,
-        UINT64_C(0x100000000),
-        UINT64_C(0x7fffffffffffffff),
-        UINT64_C(0x8000000000000000),
-        UINT64_C(0xffffffff80000000),
-        UINT64_C(0xfffffffffffffffe),
-        UINT64_MAX,
-    };
-    uint64_t r = gen_random(g);
-
-    switch (gen_below(g, 8)) {
-    case 0:
-    case 1:
-        return edges[gen_below(g, ARRAY_LEN(edges))];
-    case 2:
-        return BIT(r & 63);
-    case 3:
-        return r & 0xff;
-    case 4:
-        return (uint64_t)sign_extend(r, 8 + (unsigned)(r >> 58) % 57);
-    case 5:
-        return r >> (r & 63);
-    default:
-        return r;
-    }
-}
-
-/* Floating-point numbers that matter, for 16, 32 and 64 bits: mantissa widths tell them apart. */
-static uint64_t fp_edge(struct gen *g, unsigned bits)
-{
-    unsigned mant = bits == 16 ? 10 : bits == 32 ? 23 : 52;
-    uint64_t exp_max = low_mask(bits - 1 - mant), bias = exp_max >> 1, r = gen_random(g);
-    uint64_t fraction = r & low_mask(mant), exponent;
-
-    switch (gen_below(g, 10)) {
-    case 0: /* zeros */
-        exponent = fraction = 0;
-        break;
-    case 1: /* subnormals */
-        exponent = 0;
-        break;
-    case 2: /* the smallest normals */
-        exponent = 1;
-        fraction &= 3;
-        break;
-    case 3: /* infinities */
-        exponent = exp_max;
-        fraction = 0;
-        break;
-    case 4: /* NaNs of both kinds */
-        exponent = exp_max;
-        fraction |= 1;
-        break;
-    case 5: /* the largest finite ones */
-        exponent = exp_max - 1;
-        fraction |= low_mask(mant - 1) << 1;
-        break;
-    case 6: /* near one */
-        exponent = bias + gen_below(g, 3) - 1;
-        fraction &= BIT(mant - 1) | 1;
-        break;
-    case 7: /* around integers that just fit */
-        exponent = bias + gen_below(g, 66);
-        exponent = exponent < exp_max ? exponent : exp_max - 1;
-        break;
-    default:
-        exponent = r >> mant & exp_max;
-    }
-    return (r >> 63) << (bits - 1) | exponent << mant | fraction;
-}
-
-static uint64_t vector_operand(struct gen *g)
-{
-    uint64_t v = 0;
-    unsigned bits = 16u << gen_below(g, 3);
-
-    if (gen_below(g, 3) == 0)
-        return gen_operand(g);
-    for (unsigned lane = 0; lane < 64; lane += bits)
-        v |= fp_edge(g, bits) << lane;
-    return v;
-}
 
 /* Give all bits of one letter of the pattern, from the lowest, the bits of value. */
 static uint32_t set_field(const struct a64_row *row, uint32_t word, char letter, uint64_t value)
@@ -222,21 +110,53 @@ uint32_t gen_word(struct gen *g, enum a64_op op, uint64_t va)
     return word;
 }
 
-/* An address in the window: aligned, anywhere, or around the page boundary in its middle. */
+bool gen_goes_on(enum a64_op op)
+{
+    unsigned cls = a64_rows[op].cls;
+
+    return cls == A64_CLASS_INT || cls == A64_CLASS_FP || cls == A64_CLASS_SIMD;
+}
+
+uint32_t gen_word_to(struct gen *g, enum a64_op op, uint64_t va, unsigned rd)
+{
+    const struct a64_row *row = &a64_rows[op];
+    struct a64_insn i;
+    uint32_t word;
+
+    do
+        word = set_field(row, random_fields(g, row), 'd', rd);
+    while (a64_decode(&i, word, va & 4095) != op);
+    return word;
+}
+
+/* An address in the window: aligned, anywhere, or around the page boundary in its middle; and
+ * sometimes at either end of what is mapped. */
 static uint64_t window_address(struct gen *g, bool aligned)
 {
-    uint64_t off = 64 + gen_below(g, DIFF_WINDOW_BYTES - 192);
+    uint64_t off = 64 + gen_below(g, DIFF_WINDOW_BYTES - 192), base = DIFF_WINDOW;
 
-    switch (gen_below(g, 4)) {
+    switch (gen_below(g, 16)) {
     case 0:
-        off = DIFF_WINDOW_BYTES / 2 - gen_below(g, 18);
+        base = DIFF_CODE;
+        off = 0 - (uint64_t)gen_below(g, 36);
         break;
     case 1:
+        base = DIFF_CODE + DIFF_MAP_BYTES;
+        off = 0 - (uint64_t)gen_below(g, 36);
+        break;
+    case 2:
+    case 3:
+    case 4:
+        off = DIFF_WINDOW_BYTES / 2 - gen_below(g, 18);
+        break;
+    case 5:
+    case 6:
+    case 7:
         break;
     default:
         aligned = true;
     }
-    return DIFF_WINDOW + (aligned ? align_down(off, 16) : off);
+    return base + (aligned ? align_down(off, 16) : off);
 }
 
 /* Does imm move the address? Structures and post-index accesses are at the base itself. */
@@ -272,10 +192,72 @@ static void aim(struct gen *g, const struct a64_row *row, const struct a64_insn 
         offset = alu_extend(i->rm < 31 ? s->x[i->rm] : 0, i->ra, (unsigned)i->imm);
     }
     base = window_address(g, atomic && gen_below(g, 8)) - offset;
+    if (gen_below(g, 8) == 0) /* a tag, which TBI0 ignores */
+        base ^= gen_random(g) << 56;
     if (i->rn == REG_SP)
         s->sp = align_down(base, 16);
     else
         s->x[i->rn] = base;
+}
+
+uint64_t gen_fpcr(unsigned mode)
+{
+    return (uint64_t)(mode & 31) << 22 | (uint64_t)(mode >> 5 & 1) << 19;
+}
+
+unsigned gen_mode(uint64_t fpcr)
+{
+    return (unsigned)(fpcr >> 22 & 31) | (unsigned)(fpcr >> 19 & 1) << 5;
+}
+
+/* The negated product of two numbers, rounded, for an addend that leaves only the rounding. */
+static uint64_t minus_product(uint64_t a, uint64_t b, bool wide)
+{
+    union {
+        uint64_t u;
+        double d;
+        float s[2];
+    } x = { .u = a }, y = { .u = b };
+
+    if (wide)
+        x.d = -(x.d * y.d);
+    else
+        for (unsigned k = 0; k < 2; k++)
+            x.s[k] = -(x.s[k] * y.s[k]);
+    return x.u;
+}
+
+/* Operands that have to do with each other: equal, one apart, one the other's negation. */
+static void relate(struct gen *g, const struct a64_row *row, uint32_t word, struct diff_state *s)
+{
+    static const uint8_t fields[] = { 0, 5, 10, 16 };
+    unsigned to = word >> fields[gen_below(g, ARRAY_LEN(fields))] & 31, n = word >> 5 & 31;
+    unsigned from = word >> fields[gen_below(g, ARRAY_LEN(fields))] & 31, m = word >> 16 & 31;
+    uint64_t change = (uint64_t)gen_below(g, 3) - 1, sign = 0;
+
+    if (gen_below(g, 2))
+        sign = gen_below(g, 2) ? BIT(63) | BIT(31) : UINT64_C(0x8000800080008000);
+    if (!strncmp(row->name, "FM", 2) || !strncmp(row->name, "FNM", 3)) {
+        to = strchr(row->pattern, 'a') ? word >> 10 & 31 : word & 31;
+        for (unsigned half = 0; half < 2; half++)
+            s->v[2 * to + half] =
+                minus_product(s->v[2 * n + half], s->v[2 * m + half], word >> 22 & 1) ^ sign;
+        return;
+    }
+    for (unsigned half = 0; half < 2; half++)
+        s->v[2 * to + half] = (s->v[2 * from + half] + change) ^ sign;
+    if (to < 31 && from < 31)
+        s->x[to] = s->x[from] + change;
+}
+
+/* Let a compare-and-swap find what it compares with: what it reads if that is in the window. */
+static void make_equal(struct diff_in *in, const struct a64_insn *i, unsigned bytes)
+{
+    struct diff_state *s = &in->state;
+    uint64_t va = (i->rn == REG_SP ? s->sp : s->x[i->rn]) & DIFF_ADDR;
+
+    if (va >= DIFF_WINDOW && va - DIFF_WINDOW <= DIFF_WINDOW_BYTES - bytes)
+        memcpy(&s->x[i->rm], &in->window[va - DIFF_WINDOW], bytes);
 }
 
 void gen_state(struct gen *g, enum a64_op op, uint32_t word, uint64_t va, struct diff_in *in)
@@ -286,29 +268,30 @@ void gen_state(struct gen *g, enum a64_op op, uint32_t word, uint64_t va, struct
     struct a64_insn i;
 
     memset(s, 0, sizeof(*s));
-    for (unsigned r = 0; r < 31; r++)
-        s->x[r] = gen_operand(g);
-    for (unsigned r = 0; r < ARRAY_LEN(s->v); r++)
-        s->v[r] = vector_operand(g);
+    gen_pick(g, g->ints, s->x, 31);
+    gen_pick(g, g->vectors, s->v, ARRAY_LEN(s->v));
     for (unsigned k = 0; k < DIFF_WINDOW_BYTES; k += 8)
         store_le64(&in->window[k], gen_random(g));
-    s->sp = gen_operand(g) & ~UINT64_C(15);
+    s->sp = g->ints[gen_below(g, GEN_POOL)] & ~UINT64_C(15);
     s->pc = va;
     s->nzcv = gen_random(g) & (NZCV_N | NZCV_Z | NZCV_C | NZCV_V);
-    if (fp && gen_below(g, 2)) /* AHP, DN, FZ, RMode, FZ16 */
-        s->fpcr = gen_random(g) & (BITS(26, 22) | BIT(19));
+    if (fp && gen_below(g, 2))
+        s->fpcr = gen_fpcr(g->mode[op]++);
     if (fp && gen_below(g, 4) == 0) /* QC and the cumulative exception flags */
         s->fpsr = gen_random(g) & (BIT(27) | BIT(7) | BITS(4, 0));
     if (a64_decode(&i, word, 0) != op)
         return;
+    if (gen_goes_on(op) && gen_below(g, 4) == 0)
+        relate(g, row, word, s);
     if (is_mem(row) && !is_literal(row) && row->format != fmt_none)
         aim(g, row, &i, s);
-    /* A computed branch goes to the slot, or anywhere. */
+    /* A computed branch goes to the slot, or anywhere; a tag does not matter. */
     if (row->format == fmt_rn && i.rn < 31 && gen_below(g, 8))
         s->x[i.rn] = va + (uint64_t)near_words(g) * 4;
-    /* CAS compares equal half of the time. */
+    if (row->format == fmt_rn && i.rn < 31 && gen_below(g, 8) == 0)
+        s->x[i.rn] ^= gen_random(g) << 56;
     if (row->format == fmt_cas && i.rm < 31 && gen_below(g, 2))
-        memcpy(&s->x[i.rm], &in->window[(i.rn == REG_SP ? s->sp : s->x[i.rn]) - DIFF_WINDOW], 8);
+        make_equal(in, &i, 8);
     if (row->format == fmt_casp && i.rm < 30 && gen_below(g, 2))
-        memcpy(&s->x[i.rm], &in->window[(i.rn == REG_SP ? s->sp : s->x[i.rn]) - DIFF_WINDOW], 16);
+        make_equal(in, &i, 16);
 }

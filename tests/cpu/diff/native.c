@@ -6,7 +6,6 @@
  * inputs of the next, and returns into it.
  */
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,10 +16,9 @@
 
 #include "diff.h"
 
-static struct diff_batch batch;
-static struct diff_out results[DIFF_CASES];
-static ucontext_t home; /* main(), where it started the batch */
-static unsigned next;   /* the case that runs, plus one; 0: none yet */
+static struct diff_batch *batch; /* the one that runs */
+static ucontext_t home;          /* main(), where it started the batch */
+static unsigned next;            /* the case that runs, plus one; 0: none yet */
 
 /* The FP record of a signal frame. Vector-length extensions after it would override it when the
  * signal returns: the list is cut. */
@@ -67,6 +65,7 @@ static void load(const struct diff_in *in, ucontext_t *uc)
     fp->fpcr = (uint32_t)in->state.fpcr;
     fp->fpsr = (uint32_t)in->state.fpsr;
     memcpy((void *)(uintptr_t)DIFF_WINDOW, in->window, DIFF_WINDOW_BYTES);
+    memset((void *)(uintptr_t)DIFF_EDGE, 0, DIFF_EDGE_BYTES);
 }
 
 static void on_signal(int sig, siginfo_t *info, void *ctx)
@@ -74,11 +73,11 @@ static void on_signal(int sig, siginfo_t *info, void *ctx)
     ucontext_t *uc = ctx;
 
     if (next)
-        save(&results[next - 1], sig, info, uc);
+        save(&batch->out[next - 1], sig, info, uc);
     else
         memcpy(&home, uc, sizeof(home));
     if (next < DIFF_CASES) {
-        load(&batch.in[next++], uc);
+        load(&batch->in[next++], uc);
         return;
     }
     next = 0;
@@ -86,26 +85,16 @@ static void on_signal(int sig, siginfo_t *info, void *ctx)
     uc->uc_mcontext.pc += 4; /* after the BRK that started the batch */
 }
 
-static bool read_all(void *dst, size_t len)
+static void run_batch(uint32_t *code)
 {
-    for (size_t done = 0; done < len;) {
-        ssize_t n = read(0, (char *)dst + done, len - done);
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
-    }
-    return true;
-}
-
-static bool write_all(const void *src, size_t len)
-{
-    for (size_t done = 0; done < len;) {
-        ssize_t n = write(1, (const char *)src + done, len - done);
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
-    }
-    return true;
+    /* All of it: a store to a wild address may have hit it. */
+    for (unsigned i = 0; i < DIFF_CODE_BYTES / 4; i++)
+        code[i] = DIFF_BRK;
+    for (unsigned slot = 0; slot < DIFF_SLOTS; slot++)
+        memcpy(&code[slot * DIFF_SLOT_WORDS + DIFF_SLOT_INSN], batch->insn[slot],
+               sizeof(batch->insn[slot]));
+    __builtin___clear_cache((char *)code, (char *)code + DIFF_CODE_BYTES);
+    __asm__ volatile("brk #0" ::: "memory");
 }
 
 int main(void)
@@ -114,25 +103,23 @@ int main(void)
     static const int signals[] = { SIGTRAP, SIGILL, SIGSEGV, SIGBUS };
     stack_t alt = { .ss_sp = stack, .ss_size = sizeof(stack) };
     struct sigaction act = { .sa_sigaction = on_signal };
+    struct diff_batch *batches =
+        mmap(NULL, DIFF_BATCHES * sizeof(*batches), PROT_READ | PROT_WRITE, MAP_SHARED, DIFF_FD, 0);
     uint32_t *code =
         mmap((void *)(uintptr_t)DIFF_CODE, DIFF_MAP_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    unsigned char index;
 
-    if (code != (void *)(uintptr_t)DIFF_CODE)
+    if (batches == MAP_FAILED || code != (void *)(uintptr_t)DIFF_CODE)
         return 2;
     act.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     sigaltstack(&alt, NULL);
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         sigaction(signals[i], &act, NULL);
-    while (read_all(&batch, sizeof(batch))) {
-        /* All of it: a store to a wild address may have hit it. */
-        for (unsigned i = 0; i < DIFF_CODE_BYTES / 4; i++)
-            code[i] = DIFF_BRK;
-        for (unsigned slot = 0; slot < DIFF_SLOTS; slot++)
-            code[slot * DIFF_SLOT_WORDS + DIFF_SLOT_INSN] = batch.insn[slot];
-        __builtin___clear_cache((char *)code, (char *)code + DIFF_CODE_BYTES);
-        __asm__ volatile("brk #0" ::: "memory");
-        if (!write_all(results, sizeof(results)))
+    while (read(0, &index, 1) == 1 && index < DIFF_BATCHES) {
+        batch = &batches[index];
+        run_batch(code);
+        if (write(1, &index, 1) != 1)
             return 1;
     }
     return 0;

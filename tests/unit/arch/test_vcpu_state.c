@@ -25,6 +25,7 @@ static struct vcpu_state *new_vcpu(void)
 
     fill(vcpu, offsetof(struct vcpu_state, power), 1);
     vcpu->os_lock = 1;
+    vcpu->dbgclaim = 0xa5;
     vcpu->power = VCPU_OFF;
     return vcpu;
 }
@@ -49,6 +50,7 @@ static void test_every_vcpu_register_survives(void **state)
     assert_int_equal(state_load(buf.data, buf.len, &vcpu_state_desc, back, "0", NULL), 0);
     assert_memory_equal(back, vcpu, offsetof(struct vcpu_state, power));
     assert_int_equal(back->power, VCPU_OFF);
+    assert_int_equal(back->dbgclaim, 0xa5);
     state_buf_fini(&buf);
     free(vcpu);
     free(back);
@@ -100,6 +102,12 @@ static void test_values_no_machine_has_are_refused(void **state)
     assert_err(state_load(buf.data, buf.len, &vcpu_state_desc, vcpu, "", &err), EINVAL, err,
                "vcpu: os_lock=2 out of range");
     state_buf_fini(&buf);
+    vcpu->os_lock = 1;
+    vcpu->dbgclaim = 0x100;
+    state_save(&buf, &vcpu_state_desc, vcpu, "");
+    assert_err(state_load(buf.data, buf.len, &vcpu_state_desc, vcpu, "", &err), EINVAL, err,
+               "vcpu: dbgclaim=0x100 is more than 8 tags");
+    state_buf_fini(&buf);
     for (size_t i = 0; i < ARRAY_LEN(bad_counts); i++) {
         gic->vcpus = bad_counts[i];
         state_save(&buf, &gic_state_desc, gic, "");
@@ -136,7 +144,7 @@ static void test_reset_states_survive(void **state)
     free(gic_back);
 }
 
-static void test_golden_files_of_version_1_load(void **state)
+static void load_golden(const char *name, uint64_t dbgclaim)
 {
     struct vcpu_state *vcpu = new_vcpu(), *vcpu_back = calloc(1, sizeof(*vcpu_back));
     struct gic_state *gic = new_gic(), *gic_back = calloc(1, sizeof(*gic_back));
@@ -144,12 +152,13 @@ static void test_golden_files_of_version_1_load(void **state)
     size_t len;
     void *data;
 
-    (void)state;
+    vcpu_back->dbgclaim = 0x11;
     state_save(&buf, &vcpu_state_desc, vcpu, "0");
     state_save(&buf, &gic_state_desc, gic, "");
-    golden_read("arch_v1.cbor", &buf, &data, &len);
+    golden_read(name, &buf, &data, &len);
     assert_int_equal(state_load(data, len, &vcpu_state_desc, vcpu_back, "0", NULL), 0);
     assert_memory_equal(vcpu_back, vcpu, offsetof(struct vcpu_state, power));
+    assert_int_equal(vcpu_back->dbgclaim, dbgclaim);
     assert_int_equal(state_load(data, len, &gic_state_desc, gic_back, "", NULL), 0);
     assert_memory_equal(gic_back->irouter, gic->irouter, sizeof(gic->irouter));
     assert_memory_equal(gic_back->redist, gic->redist, sizeof(gic->redist));
@@ -161,6 +170,13 @@ static void test_golden_files_of_version_1_load(void **state)
     free(gic_back);
 }
 
+static void test_golden_files_of_every_version_load(void **state)
+{
+    (void)state;
+    load_golden("arch_v1.cbor", 0);
+    load_golden("arch_v2.cbor", 0xa5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,7 +184,7 @@ int main(void)
         cmocka_unit_test(test_every_controller_register_survives),
         cmocka_unit_test(test_values_no_machine_has_are_refused),
         cmocka_unit_test(test_reset_states_survive),
-        cmocka_unit_test(test_golden_files_of_version_1_load),
+        cmocka_unit_test(test_golden_files_of_every_version_load),
     };
 
     return cmocka_run_group_tests_name("vcpu_state", tests, NULL, NULL);

@@ -105,13 +105,13 @@ static inline void rig_fetching(struct sys_rig *rig, uint64_t pstate, gva_t pc)
 }
 
 /* 0, or enum cpu_escape when the statement left. */
-#define TRY(rig, statement)                   \
-    __extension__({                           \
-        int how_ = _setjmp((rig)->c->escape); \
-        if (how_ == 0) {                      \
-            statement;                        \
-        }                                     \
-        how_;                                 \
+#define TRY(rig, statement)                        \
+    __extension__({                                \
+        int how_ = sigsetjmp((rig)->c->escape, 0); \
+        if (how_ == 0) {                           \
+            statement;                             \
+        }                                          \
+        how_;                                      \
     })
 
 #define assert_ok(rig, statement)   assert_int_equal(TRY(rig, statement), 0)

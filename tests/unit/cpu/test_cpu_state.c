@@ -68,13 +68,17 @@ static void fill(struct vcpu_state *s)
     s->tpidrro_el0 = n++;
     s->mdscr_el1 = BIT(15);
     s->mdccint_el1 = BIT(30);
-    for (unsigned i = 0; i < VCPU_DEBUG_REGS; i++) {
-        s->dbgbvr[i] = n++;
-        s->dbgbcr[i] = n++;
-        s->dbgwvr[i] = n++;
+    for (unsigned i = 0; i < 6; i++) {
+        s->dbgbvr[i] = n++ << 2;
+        s->dbgbcr[i] = 0x1e6 | i << 16;
+    }
+    s->dbgbvr[5] = UINT64_C(0x1234567890abcdef); /* a context or an address */
+    for (unsigned i = 0; i < 4; i++) {
+        s->dbgwvr[i] = ~n++ << 2;
         s->dbgwcr[i] = n++;
     }
     s->os_lock = 0;
+    s->dbgclaim = 0xa5;
     s->cntvct = 777777;
     s->cntv_ctl = 1;
     s->cntv_cval = 888888;
@@ -151,6 +155,18 @@ static void test_what_the_model_lacks_is_refused_by_name(void **state)
         { F(fpcr), BIT(0), "fpcr=0x1: this CPU model cannot hold it" },
         { F(apiakeyhi_el1), 7, "apiakeyhi_el1=0x7: this CPU model cannot hold it" },
         { F(apgakeylo_el1), 1, "apgakeylo_el1=0x1: this CPU model cannot hold it" },
+        /* Debug registers: there are 6 and 4, and bits that they lack. */
+        { F(dbgbvr[1]), 2, "dbgbvr1_el1=0x2: this CPU model cannot hold it" },
+        { F(dbgbvr[1]), BIT(50), "dbgbvr1_el1=0x4000000000000: this CPU model cannot hold it" },
+        { F(dbgbcr[5]), 7, "dbgbcr5_el1=0x7: this CPU model cannot hold it" }, /* BAS */
+        { F(dbgbcr[0]), 0x9e7, "dbgbcr0_el1=0x9e7: this CPU model cannot hold it" },
+        { F(dbgbvr[6]), 8, "dbgbvr6_el1=0x8: this CPU model cannot hold it" },
+        { F(dbgbcr[15]), 0x1e6, "dbgbcr15_el1=0x1e6: this CPU model cannot hold it" },
+        { F(dbgwvr[3]), 1, "dbgwvr3_el1=0x1: this CPU model cannot hold it" },
+        { F(dbgwcr[3]), BIT(21), "dbgwcr3_el1=0x200000: this CPU model cannot hold it" },
+        { F(dbgwvr[4]), 8, "dbgwvr4_el1=0x8: this CPU model cannot hold it" },
+        { F(mdscr_el1), BIT(19), "mdscr_el1=0x80000: this CPU model cannot hold it" },
+        { F(dbgclaim), 0x100, "dbgclaim=0x100: this CPU model cannot hold it" },
         { F(cntv_ctl), 8, "cntv_ctl=0x8: this CPU model cannot hold it" },
         { F(icc_igrpen1_el1), 2, "icc_igrpen1_el1=0x2: this interrupt controller cannot hold it" },
 #undef F

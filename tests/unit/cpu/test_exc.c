@@ -1,4 +1,5 @@
 /* Exception entry and return, bit by bit (Arm DDI 0487, D1.3). */
+#include "cpu/debug.h"
 #include "sys_rig.h"
 
 #define NZCV     UINT64_C(0xa0000000)
@@ -138,17 +139,45 @@ static void test_eret_restores_pstate(void **state)
         assert_int_equal(c->x[REG_SP], legal[i] == EL1H ? 0x2000 : 0x1000);
         assert_int_equal(c->tlb->key[0] & 3, 3); /* MMU off: nothing takes the inline path */
     }
+}
 
-    /* The step bit survives only while stepping is on. */
-    rig_at(rig, EL1H);
-    c->sys.spsr_el1 = EL0T | SPSR_SS;
-    exc_eret(c);
-    assert_false(c->ss);
-    rig_at(rig, EL1H);
-    c->sys.mdscr_el1 = 1;
-    c->sys.spsr_el1 = EL0T | SPSR_SS;
-    exc_eret(c);
-    assert_true(c->ss);
+/* DebugExceptionReturnSS: SPSR.SS counts where stepping is on, debug exceptions were not enabled
+ * and now are. */
+static void test_eret_starts_a_step(void **state)
+{
+    static const struct {
+        uint64_t mdscr;
+        bool locked;
+        uint64_t from, spsr;
+        bool ss;
+    } t[] = {
+        { MDSCR_SS, false, EL1H | DAIF_D, EL0T | SPSR_SS, true },
+        { MDSCR_SS, false, EL1H, EL0T | DAIF_D | SPSR_SS, true }, /* D is EL1's */
+        { MDSCR_SS, false, EL1H | DAIF_D, EL0T, false },
+        { MDSCR_KDE, false, EL1H | DAIF_D, EL0T | SPSR_SS, false },
+        { MDSCR_SS, true, EL1H | DAIF_D, EL0T | SPSR_SS, false },
+        { MDSCR_SS, false, EL1H | DAIF_D, EL1H | SPSR_SS, false },
+        { MDSCR_SS | MDSCR_KDE, false, EL1H | DAIF_D, EL1H | SPSR_SS, true },
+        { MDSCR_SS | MDSCR_KDE, false, EL1H | DAIF_D, EL1H | DAIF_D | SPSR_SS, false },
+        { MDSCR_SS | MDSCR_KDE, false, EL1H, EL1H | SPSR_SS, false }, /* enabled already */
+        { MDSCR_SS | MDSCR_KDE, false, EL1H, EL0T | SPSR_SS, false },
+        /* An illegal return stays at its level: EL1. */
+        { MDSCR_SS | MDSCR_KDE, false, EL1H | DAIF_D, 0x9 | SPSR_SS, true },
+        { MDSCR_SS | MDSCR_KDE, false, EL1H | DAIF_D, 0x9 | DAIF_D | SPSR_SS, false },
+        { MDSCR_SS, false, EL1H | DAIF_D, 0x9 | SPSR_SS, false },
+        { MDSCR_SS, false, EL1H | DAIF_D, 0x1 | SPSR_SS, false }, /* EL0 with SP_EL1 */
+    };
+    struct sys_rig *rig = *state;
+    struct cpu *c = rig->c;
+
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        rig_at(rig, t[i].from);
+        c->sys.mdscr_el1 = t[i].mdscr;
+        c->sys.os_lock = t[i].locked;
+        c->sys.spsr_el1 = t[i].spsr;
+        exc_eret(c);
+        assert_int_equal(c->ss, t[i].ss);
+    }
 }
 
 static void test_illegal_returns(void **state)
@@ -249,6 +278,7 @@ int main(void)
         T(test_entry_chooses_vector_stack_and_pstate),
         T(test_fp_is_allowed_by_level),
         T(test_eret_restores_pstate),
+        T(test_eret_starts_a_step),
         T(test_illegal_returns),
         T(test_interrupts),
         T(test_no_progress_stops_with_a_sentence),

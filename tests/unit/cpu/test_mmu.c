@@ -195,6 +195,40 @@ static void test_host_addresses_for_atomics(void **state)
     assert_abort(rig, UPPER, FSC_UNSUPPORTED_EXCL);
 }
 
+/* WnR of an atomic is 0 for what a read would fault on. */
+static void test_faults_of_atomics(void **state)
+{
+    static const struct {
+        gva_t va;
+        uint64_t iss;
+    } t[] = {
+        { VA + 4, FSC_ALIGNMENT },
+        { VA + 0x1000, ISS_DABT_WNR | FSC_PERMISSION | 3 }, /* read-only */
+        { VA + 0x2000, FSC_PERMISSION | 3 },                /* PAN */
+        { VA + 0x3000, FSC_ACCESS_FLAG | 3 },
+        { VA + 0x4000, FSC_TRANSLATION | 3 },
+        { UPPER, ISS_DABT_WNR | FSC_UNSUPPORTED_EXCL },
+    };
+    struct sys_rig *rig = *state;
+    struct cpu *c = rig->c;
+
+    rig_map(rig, 12, VA, 3, PAGE_A | PTE_PAGE);
+    rig_map(rig, 12, VA + 0x1000, 3, PAGE_A | PTE_PAGE | PTE_RO);
+    rig_map(rig, 12, VA + 0x2000, 3, PAGE_A | USER);
+    rig_map(rig, 12, VA + 0x3000, 3, PAGE_A | (PTE_PAGE & ~PTE_AF));
+    rig_map(rig, 12, UPPER, 3, RIG_DEVICE | PTE_PAGE | PTE_DEVICE);
+    for (volatile size_t i = 0; i < ARRAY_LEN(t); i++) {
+        rig_at(rig, EL1H | PAN_ON);
+        assert_exc(rig, (void)cpu_host(c, t[i].va, 8, MMU_RMW, NULL));
+        assert_abort(rig, t[i].va, t[i].iss);
+        rig_at(rig, EL1H | PAN_ON);
+        assert_exc(rig, (void)cpu_host(c, t[i].va, 8, MMU_WRITE, NULL));
+        assert_abort(rig, t[i].va, t[i].iss | ISS_DABT_WNR);
+    }
+    rig_at(rig, EL1H | PAN_ON);
+    assert_ok(rig, (void)cpu_host(c, VA, 8, MMU_RMW, NULL));
+}
+
 static void test_probe(void **state)
 {
     struct sys_rig *rig = *state;
@@ -202,11 +236,11 @@ static void test_probe(void **state)
 
     rig_map(rig, 12, VA, 3, PAGE_A | PTE_PAGE);
     rig_map(rig, 12, VA + 0x1000, 3, PAGE_B | PTE_PAGE | PTE_RO);
-    assert_ok(rig, cpu_probe(c, VA + 0xff0, 16, MMU_WRITE));
-    assert_ok(rig, cpu_probe(c, VA + 0xff8, 16, MMU_READ));
-    assert_exc(rig, cpu_probe(c, VA + 0xff8, 16, MMU_WRITE));
+    assert_ok(rig, cpu_probe(c, VA + 0xff0, 16, 8, MMU_WRITE));
+    assert_ok(rig, cpu_probe(c, VA + 0xff8, 16, 8, MMU_READ));
+    assert_exc(rig, cpu_probe(c, VA + 0xff8, 16, 8, MMU_WRITE));
     assert_abort(rig, VA + 0x1000, ISS_DABT_WNR | FSC_PERMISSION | 3);
-    assert_exc(rig, cpu_probe(c, VA + 0x1ff8, 16, MMU_READ));
+    assert_exc(rig, cpu_probe(c, VA + 0x1ff8, 16, 8, MMU_READ));
     assert_abort(rig, VA + 0x2000, FSC_TRANSLATION | 3);
 }
 
@@ -578,6 +612,7 @@ int main(void)
         T(test_faults_carry_what_the_handler_needs),
         T(test_alignment_is_enforced_where_it_must),
         T(test_host_addresses_for_atomics),
+        T(test_faults_of_atomics),
         T(test_probe),
         T(test_tlbi_forms),
         T(test_tlbi_of_blocks),

@@ -181,7 +181,7 @@ static void test_masks(void **state)
         uint64_t ones; /* what reads back after writing all ones, zero before */
     } t[] = {
         { SYSREG(2, 0, 0, 2, 0), 0x60000000 },          /* MDCCINT */
-        { SYSREG(2, 0, 0, 2, 2), 0x6cc0f041 },          /* MDSCR */
+        { SYSREG(2, 0, 0, 2, 2), 0x6ce0f041 },          /* MDSCR */
         { SYSREG(3, 0, 1, 0, 1), 0 },                   /* ACTLR */
         { SYSREG(3, 0, 1, 0, 2), 0x300000 },            /* CPACR */
         { SYSREG(3, 0, 2, 0, 0), UINT64_MAX },          /* TTBR0 */
@@ -374,9 +374,72 @@ static void test_os_lock_and_debug_storage(void **state)
     assert_int_equal(try_write(rig, EL1H, SYSREG(2, 0, 1, 0, 4), 0), 0);
     assert_int_equal(value(rig, SYSREG(2, 0, 1, 1, 4)), 0x8);
     for (unsigned n = 0; n < 6; n++)
-        assert_int_equal(try_write(rig, EL1H, SYSREG(2, 0, 0, n, 4), 0x100 + n), 0);
-    assert_int_equal(value(rig, SYSREG(2, 0, 0, 5, 4)), 0x105);
-    assert_int_equal(rig->c->sys.dbgbvr[5], 0x105);
+        assert_int_equal(try_write(rig, EL1H, SYSREG(2, 0, 0, n, 4), 0x100 + 4 * n), 0);
+    assert_int_equal(value(rig, SYSREG(2, 0, 0, 5, 4)), 0x114);
+    assert_int_equal(rig->c->sys.dbgbvr[5], 0x114);
+}
+
+static void test_claim_tags(void **state)
+{
+    struct sys_rig *rig = *state;
+    uint16_t set = SYSREG(2, 0, 7, 8, 6), clr = SYSREG(2, 0, 7, 9, 6);
+
+    assert_int_equal(value(rig, set), 0xff);
+    assert_int_equal(value(rig, clr), 0);
+    assert_int_equal(try_write(rig, EL1H, set, UINT64_C(0xfff000000000a5)), 0);
+    assert_int_equal(try_write(rig, EL1H, set, 0x10), 0);
+    assert_int_equal(value(rig, set), 0xff);
+    assert_int_equal(value(rig, clr), 0xb5);
+    assert_int_equal(try_write(rig, EL1H, clr, 0x31), 0);
+    assert_int_equal(value(rig, clr), 0x84);
+}
+
+/* What debug registers keep of what is written to them. */
+static void test_debug_register_bits(void **state)
+{
+    static const struct {
+        unsigned n, op2;
+        uint64_t write, read;
+    } t[] = {
+        { 0, 4, UINT64_MAX, ~UINT64_C(3) },
+        { 3, 4, UINT64_C(0x0001ffffffffffff), ~UINT64_C(3) }, /* bit 48 is the sign */
+        { 3, 4, UINT64_C(0xfffe123456789abc), UINT64_C(0x0000123456789abc) },
+        { 4, 4, UINT64_C(0xfffe123456789abf), UINT64_C(0xfffe123456789abf) }, /* context-aware */
+        { 5, 4, UINT64_C(0x0001ffffffffffff), UINT64_C(0x0001ffffffffffff) },
+        { 0, 5, UINT64_MAX, 0xffe1e7 },
+        { 5, 5, 0, 0x1e0 },
+        { 0, 6, UINT64_MAX, ~UINT64_C(3) },
+        { 3, 6, UINT64_C(0x8000ffff00001007), UINT64_C(0x0000ffff00001004) },
+        { 3, 7, UINT64_MAX, 0x1f1fffff },
+    };
+    struct sys_rig *rig = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        uint16_t enc = SYSREG(2, 0, 0, t[i].n, t[i].op2);
+
+        if (t[i].op2 == 5) /* out of reset, too, BAS reads as ones */
+            assert_int_equal(value(rig, enc), 0x1e0);
+        assert_int_equal(try_write(rig, EL1H, enc, t[i].write), 0);
+        assert_int_equal(value(rig, enc), t[i].read);
+        assert_int_equal(try_write(rig, EL0T, enc, 0), UNDEF);
+    }
+}
+
+/* EDSCR's bits in MDSCR_EL1 may be written while the OS is locked. */
+static void test_mdscr_bits(void **state)
+{
+    struct sys_rig *rig = *state;
+    uint16_t mdscr = SYSREG(2, 0, 0, 2, 2), oslar = SYSREG(2, 0, 1, 0, 4);
+
+    assert_int_equal(try_write(rig, EL1H, mdscr, UINT64_MAX), 0);
+    assert_int_equal(value(rig, mdscr), 0x6ce0f041);
+    assert_int_equal(try_write(rig, EL1H, oslar, 2), 0);
+    assert_int_equal(try_write(rig, EL1H, mdscr, 0), 0);
+    assert_int_equal(value(rig, mdscr), 0x6ce04040);
+    assert_int_equal(try_write(rig, EL1H, mdscr, UINT64_MAX), 0);
+    assert_int_equal(try_write(rig, EL1H, oslar, 3), 0);
+    assert_int_equal(try_write(rig, EL1H, mdscr, 0), 0);
+    assert_int_equal(value(rig, mdscr), 0);
 }
 
 /* Every SYS encoding: at EL1 the listed ones, at EL0 the few that SCTLR_EL1 lets through. */
@@ -472,6 +535,9 @@ int main(void)
         cmocka_unit_test(test_models_by_name),
         T(test_pstate_fields),
         T(test_os_lock_and_debug_storage),
+        T(test_debug_register_bits),
+        T(test_claim_tags),
+        T(test_mdscr_bits),
         T(test_every_system_operation),
         T(test_address_translation),
     };

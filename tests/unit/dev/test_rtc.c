@@ -19,8 +19,9 @@ enum {
 
 static _Atomic uint64_t wall_ns;
 
-static uint64_t fake_wall_ns(void)
+static uint64_t fake_wall_ns(void *ctx)
 {
+    (void)ctx;
     return wall_ns;
 }
 

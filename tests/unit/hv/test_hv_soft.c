@@ -28,7 +28,9 @@ enum {
     LDR_X2_X1_8 = 0xf8408422, /* ldr x2, [x1], #8 */
     STR_X2_X1 = 0xf9000022,
     ADD_X9_1 = 0x91000529,
-    BACK_4 = 0x17ffffff, /* b .-4 */
+    BACK_4 = 0x17ffffff,  /* b .-4 */
+    BACK_12 = 0x17fffffd, /* b .-12 */
+    MSR_CNTV_CVAL_X0 = 0xd51be340,
     BR_X0 = 0xd61f0000,
     ERET = 0xd69f03e0,
     SVC_0 = 0xd4000001,
@@ -50,10 +52,9 @@ struct rig {
     struct hv_exit exit;
 };
 
-static int setup(void **state)
+static int setup_with(void **state, struct hv_config config)
 {
     static struct rig rig;
-    struct hv_config config = { .vcpus = 1, .cpu = "portable" };
     struct err err;
 
     memset(&rig, 0, sizeof(rig));
@@ -68,6 +69,17 @@ static int setup(void **state)
     assert_int_equal(rig.ops->vcpu_create(rig.hv, 0, &rig.vcpu, &err), 0);
     *state = &rig;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_with(state, (struct hv_config){ .vcpus = 1, .cpu = "portable" });
+}
+
+static int setup_deterministic(void **state)
+{
+    return setup_with(state,
+                      (struct hv_config){ .vcpus = 1, .cpu = "portable", .deterministic = true });
 }
 
 static int teardown(void **state)
@@ -448,7 +460,7 @@ static void test_masked_interrupt_ends_wfi(void **state)
     static const uint32_t handler[] = { SPIN };
     struct rig *rig = *state;
 
-    LOAD(rig, 24000, 0, MSR_CNTV_TVAL_X0, MSR_CNTV_CTL_X2, DAIFSET_I, WFI, HVC_0);
+    LOAD(rig, 24000, 0, DAIFSET_I, MSR_CNTV_TVAL_X0, MSR_CNTV_CTL_X2, WFI, HVC_0);
     gic_up(rig, handler, ARRAY_LEN(handler));
     assert_int_equal(run_on(rig), HV_EXIT_SMCCC);
 }
@@ -523,6 +535,50 @@ static void test_instructions_are_counted(void **state)
     assert_int_equal(rig->ops->insn_count(rig->vcpu) - before, 4);
 }
 
+/*
+ * The instructions are the clock, a nanosecond each: a timer of 24 ticks, set when none had been
+ * counted, interrupts after exactly the 1,000th instruction, whatever blocks the loop is made of.
+ */
+static void test_deterministic_time_is_exact(void **state)
+{
+    static const uint32_t handler[] = { MRS_X4_IAR1, HVC_0 };
+    static const uint32_t loops[][4] = {
+        { SPIN, NOP, NOP, NOP },
+        { ADD_X9_1, BACK_4, NOP, NOP },
+        { NOP, ADD_X9_1, ADD_X9_1, BACK_12 },
+    };
+    struct rig *rig = *state;
+
+    for (unsigned i = 0; i < ARRAY_LEN(loops); i++) {
+        uint64_t before = rig->ops->insn_count(rig->vcpu), due;
+
+        LOAD(rig, 24, 0, MSR_CNTV_TVAL_X0, MSR_CNTV_CTL_X2, NOP, NOP, NOP, NOP);
+        put(rig, CODE + 8, loops[i], 4);
+        gic_up(rig, handler, ARRAY_LEN(handler));
+        /* The counter's 24 MHz: the tick that has begun counts. */
+        due = ((before * 24 / 1000 + 24) * 1000 + 23) / 24;
+        assert_int_equal(run(rig), HV_EXIT_SMCCC);
+        assert_int_equal(rig->exit.smccc.x[4], MAP_PPI_VTIMER);
+        assert_int_equal(rig->ops->insn_count(rig->vcpu), due + 2);
+        assert_int_equal(rig->ops->guest_ns(rig->hv), due + 2);
+    }
+}
+
+/* Asleep, time jumps to the timer. */
+static void test_deterministic_sleep_takes_no_time(void **state)
+{
+    static const uint32_t handler[] = { MRS_X4_IAR1, HVC_0 };
+    struct rig *rig = *state;
+
+    /* 100 s */
+    LOAD(rig, UINT32_C(2400000000), 0, MSR_CNTV_CVAL_X0, MSR_CNTV_CTL_X2, WFI, BACK_4);
+    gic_up(rig, handler, ARRAY_LEN(handler));
+    assert_int_equal(run(rig), HV_EXIT_SMCCC);
+    assert_int_equal(rig->exit.smccc.x[4], MAP_PPI_VTIMER);
+    assert_int_equal(rig->ops->insn_count(rig->vcpu), 5);
+    assert_int_equal(rig->ops->guest_ns(rig->hv), 100 * NS_PER_S + 2);
+}
+
 static void test_what_it_cannot_do_is_said(void **state)
 {
     struct rig *rig = *state;
@@ -534,7 +590,12 @@ static void test_what_it_cannot_do_is_said(void **state)
     assert_err(rig->ops->create(&config, &hv, &err), ENOTSUP, err,
                "the software CPU runs at most 32 vCPUs, not 33; use --smp 32 or less, or another "
                "engine");
+    config.vcpus = 2;
+    config.deterministic = true;
+    assert_err(rig->ops->create(&config, &hv, &err), ENOTSUP, err,
+               "deterministic execution is for one vCPU, not 2; use --smp 1");
     config.vcpus = 1;
+    config.deterministic = false;
     config.cpu = "max";
     assert_err(rig->ops->create(&config, &hv, &err), ENOTSUP, err,
                "the software CPU has no model max; use --cpu portable");
@@ -593,6 +654,10 @@ int main(void)
         T(test_dirty_tracking),
         T(test_protect_and_unmap),
         T(test_instructions_are_counted),
+        cmocka_unit_test_setup_teardown(test_deterministic_time_is_exact, setup_deterministic,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_deterministic_sleep_takes_no_time, setup_deterministic,
+                                        teardown),
         T(test_what_it_cannot_do_is_said),
         T(test_two_machines_in_one_process),
     };

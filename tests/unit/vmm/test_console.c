@@ -159,7 +159,9 @@ static void test_quit_works_while_the_guest_does_not_listen(void **state)
     rig_type(rig, "typed into the void");
     rig_type(rig, "\x01x");
     rig_wait_quit(rig);
+    lock_take(&rig->lock);
     assert_int_equal(rig->got_len, 0);
+    lock_drop(&rig->lock);
     rig_stop(rig);
 }
 
