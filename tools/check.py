@@ -5,7 +5,8 @@ Build and test everything, stage by stage; one failing stage does not hide the o
   tools/check.py [STAGE ...]     all stages, or those named
   SAN=1     also the unit tests and a boot of `tiny` under address and undefined sanitizers, and both
             under the thread sanitizer, with several vCPUs
-  LONG=1    also soaks: unit tests repeated, fuzzing for minutes, 100 million random instructions
+  LONG=1    also soaks: unit tests repeated, guest programs 20 times as long, fuzzing for minutes,
+            100 million random instructions
 
 Logs are in build/check/. The last line is "N passed, N failed"; the exit status is 1 when anything
 failed or a stage found nothing to test.

@@ -351,7 +351,7 @@ static void test_tlbi_forms(void **state)
 static void test_tlbi_of_blocks(void **state)
 {
     struct sys_rig *rig = *state;
-    gva_t block = align_down(VA, BLOCK);
+    volatile gva_t block = align_down(VA, BLOCK); /* kept over the exceptions below */
     gpa_t low = RIG_RAM + 2 * BLOCK, high = RIG_RAM + 3 * BLOCK;
 
     for (unsigned i = 0; i < 8; i++) {
