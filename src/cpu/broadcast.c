@@ -72,6 +72,18 @@ void broadcast_send_asid(struct cpu *c, enum broadcast_what what, uint64_t arg, 
     }
 }
 
+/* Likewise: the caller's change of the code comes before this look. */
+void broadcast_send_code(struct cpu *c, gpa_t page)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    for (unsigned i = 0; i < c->soc->vcpus; i++) {
+        struct cpu *to = atomic_load(&c->soc->cpus[i]);
+
+        if (to && to != c && code_may_have(to->code, page))
+            post(c, to, BROADCAST_CODE_PAGE, page);
+    }
+}
+
 static void act(struct cpu *c, const struct broadcast_item *item)
 {
     switch (item->what) {

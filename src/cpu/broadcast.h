@@ -8,7 +8,8 @@
  * Who waits holds no lock, answers its own ring, and leaves when it is kicked, so two that wait for
  * each other, or for one that is being paused, do not stand still.
  *
- * Maintenance by ASID goes only to vCPUs whose TLB has a context for that ASID (tlb_has_asid()).
+ * Maintenance by ASID goes only to vCPUs whose TLB has a context for that ASID (tlb_has_asid()), of
+ * code only to those that have executed from the page (code_may_have()).
  *
  * Threads: those of the vCPUs.
  */
@@ -51,6 +52,9 @@ void broadcast_send(struct cpu *c, enum broadcast_what what, uint64_t arg);
 
 /* The same, to those that may hold translations of this ASID. */
 void broadcast_send_asid(struct cpu *c, enum broadcast_what what, uint64_t arg, uint16_t asid);
+
+/* BROADCAST_CODE_PAGE, to those that may have instructions of that page. */
+void broadcast_send_code(struct cpu *c, gpa_t page);
 
 /* Do what is in c's own ring. Between instructions. */
 void broadcast_answer(struct cpu *c);

@@ -21,12 +21,23 @@
 
 struct code_cache {
     struct code_page *hash[CODE_HASH_SIZE];
+    _Atomic bool announced[CODE_HASH_SIZE]; /* there may be pages in the chain */
     unsigned pages;
 };
 
+static unsigned code_hash(gpa_t gpa)
+{
+    return gpa / CODE_PAGE_SIZE % CODE_HASH_SIZE;
+}
+
 static struct code_page **code_chain(struct code_cache *code, gpa_t gpa)
 {
-    return &code->hash[gpa / CODE_PAGE_SIZE % CODE_HASH_SIZE];
+    return &code->hash[code_hash(gpa)];
+}
+
+bool code_may_have(const struct code_cache *code, gpa_t gpa)
+{
+    return atomic_load(&code->announced[code_hash(gpa)]);
 }
 
 static struct code_page *code_find(struct code_cache *code, gpa_t gpa)
@@ -47,6 +58,7 @@ static void code_clear(struct code_cache *code)
             code->hash[i] = page->next;
             free(page);
         }
+        atomic_store_explicit(&code->announced[i], false, memory_order_relaxed);
     }
     code->pages = 0;
 }
@@ -96,6 +108,8 @@ struct code_page *code_get(struct cpu *c, gpa_t gpa, const uint32_t *words)
     page->next = *code_chain(c->code, gpa);
     *code_chain(c->code, gpa) = page;
     c->code->pages++;
+    atomic_store(&c->code->announced[code_hash(gpa)], true);
+    atomic_thread_fence(memory_order_seq_cst); /* before any word of it is read */
     return page;
 }
 

@@ -18,6 +18,10 @@ void code_destroy(struct code_cache *code); /* NULL is fine */
  */
 struct code_page *code_get(struct cpu *c, gpa_t gpa, const uint32_t *words);
 
+/* May there be instructions of the page at gpa? Any thread: a page is announced before its words
+ * are read, so whoever is not seen to have it reads what was written before the look. */
+bool code_may_have(const struct code_cache *code, gpa_t gpa);
+
 /* IC IVAU: instructions of this 64-byte line are read again from memory when they are next run. */
 void code_invalidate_line(struct cpu *c, gpa_t gpa);
 

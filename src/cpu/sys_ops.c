@@ -104,7 +104,7 @@ static bool user_op(struct cpu *c, uint16_t enc, uint64_t val)
         need(c, enc, SCTLR_UCI);
         gpa = mmu_cache_op(c, val, MMU_READ);
         code_invalidate_line(c, gpa);
-        broadcast_send(c, BROADCAST_CODE_PAGE, align_down(gpa, CODE_PAGE_SIZE));
+        broadcast_send_code(c, align_down(gpa, CODE_PAGE_SIZE));
         return true;
     case DC_CVAC:
     case DC_CVAU:

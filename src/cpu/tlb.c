@@ -50,7 +50,8 @@ static uint16_t asid_context(struct tlb *tlb, uint16_t asid)
 
     if (!word || word >> 16 != asid) {
         word = (uint32_t)asid << 16 | new_context(tlb);
-        atomic_store(slot, word); /* ordered before the walks that follow */
+        atomic_store(slot, word);
+        atomic_thread_fence(memory_order_seq_cst); /* before the walks that follow */
     }
     return (uint16_t)word;
 }
@@ -64,8 +65,11 @@ bool tlb_has_asid(struct tlb *tlb, uint16_t asid)
 
 bool tlb_announce_global(struct tlb *tlb)
 {
-    return !atomic_load_explicit(&tlb->lower_global, memory_order_relaxed) &&
-           !atomic_exchange(&tlb->lower_global, true);
+    if (atomic_load_explicit(&tlb->lower_global, memory_order_relaxed))
+        return false;
+    atomic_store(&tlb->lower_global, true);
+    atomic_thread_fence(memory_order_seq_cst); /* before the walk that follows */
+    return true;
 }
 
 void tlb_select(struct tlb *tlb, bool mmu_on, uint16_t asid)

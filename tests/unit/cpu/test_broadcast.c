@@ -174,9 +174,14 @@ static void test_code_lines_reach_the_others(void **state)
     assert_ok(rig, sys_execute(rig->c, IC_IVAU, VA + 0x400));
     assert_ok(rig, sys_execute(rig->c, IC_IVAU, VA + 0x440)); /* one page, one place */
     assert_int_equal(one->ring.count, 1);
+    assert_int_equal(rig->soc.cpus[2]->ring.count, 0); /* it has never executed there */
     assert_ptr_equal(page->insn[7].fn, mark);
     broadcast_answer(one);
     assert_ptr_equal(page->insn[7].fn, decode);
+
+    code_drop(one); /* and when all is dropped, nobody has to be told */
+    assert_ok(rig, sys_execute(rig->c, IC_IVAU, VA + 0x400));
+    assert_int_equal(one->ring.count, 0);
 }
 
 static void test_nobody_is_waited_for_who_is_outside(void **state)
