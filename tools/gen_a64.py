@@ -33,7 +33,6 @@ class Row:
     fn: str = ""
     over: str = ""
     needs: str = ""
-    missing: bool = False
     nodiff: bool = False
     beats: set = field(default_factory=set)
 
@@ -66,8 +65,8 @@ def parse_row(line, cls, where):
         row.value = row.value << 1 | (bit == "1")
     for option in words[3:]:
         key, _, value = option.partition("=")
-        if key in ("missing", "nodiff") and not value:
-            setattr(row, key, True)
+        if key == "nodiff" and not value:
+            row.nodiff = True
         elif key in ("fn", "over", "needs") and value:
             setattr(row, key, value)
         else:
@@ -204,7 +203,7 @@ def emit_header(rows):
     out += ["    A64_OPS /* also: no row, UNDEFINED */", "};", ""]
     for fmt in sorted({row.fmt for row in rows}):
         out.append(f"bool fmt_{fmt}(struct a64_insn *i, unsigned at);")
-    for fn in sorted({row.fn for row in rows if not row.missing}):
+    for fn in sorted({row.fn for row in rows}):
         out.append(f"const struct a64_insn *op_{fn}(struct cpu *c, const struct a64_insn *i);")
     return out
 
@@ -214,10 +213,8 @@ def emit_source(rows, header):
            f'#include "{header}"', '#include "cpu/a64.h"', "",
            "const struct a64_row a64_rows[A64_OPS] = {"]
     for row in rows:
-        flags = ["A64_MISSING"] * row.missing + ["A64_NODIFF"] * row.nodiff
-        fn = "a64_missing" if row.missing else "op_" + row.fn
         out.append(f'    {{ "{row.name}", "{row.pattern}", {row.mask:#010x}, {row.value:#010x}, '
-                   f'fmt_{row.fmt}, {fn}, A64_CLASS_{row.cls.upper()}, {"|".join(flags) or 0}, '
+                   f'fmt_{row.fmt}, op_{row.fn}, A64_CLASS_{row.cls.upper()}, {"A64_NODIFF" if row.nodiff else 0}, '
                    f'{"CPU_" + row.needs if row.needs else 0} }},')
     out += ["};", "", "enum a64_op a64_match(uint32_t w)", "{"]
     emit_tree(out, rows, 0, 1)

@@ -23,9 +23,3 @@ const struct a64_insn *a64_undefined(struct cpu *c, const struct a64_insn *i)
     (void)i;
     exc_undefined(c);
 }
-
-const struct a64_insn *a64_missing(struct cpu *c, const struct a64_insn *i)
-{
-    exc_stop(c, "instruction %#010x (%s) is announced by this CPU model but not implemented",
-             i->raw, a64_rows[a64_match(i->raw)].name);
-}

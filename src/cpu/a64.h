@@ -20,8 +20,7 @@ enum a64_class {
 };
 
 enum a64_row_flags {
-    A64_MISSING = 1, /* announced by the CPU model, not implemented yet: stops the vCPU */
-    A64_NODIFF = 2,  /* the differential test cannot try it */
+    A64_NODIFF = 1, /* the differential test cannot try it */
 };
 
 struct a64_row {
@@ -51,6 +50,5 @@ static inline enum a64_op a64_decode(struct a64_insn *i, uint32_t word, unsigned
     return a64_decode_for(i, word, at, ~0u);
 }
 
-/* Handlers of what has no row, and of rows marked missing. */
+/* The handler of what has no row. */
 const struct a64_insn *a64_undefined(struct cpu *c, const struct a64_insn *i);
-const struct a64_insn *a64_missing(struct cpu *c, const struct a64_insn *i);

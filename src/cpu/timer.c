@@ -22,10 +22,11 @@ static uint64_t ticks_to_ns(const struct soc *soc, uint64_t ticks)
 
 uint64_t timer_now_ns(const struct soc *soc)
 {
-    const struct cpu *c = soc->cpus[0];
+    const struct cpu *c;
 
     if (!soc->deterministic)
         return soc->now_ns();
+    c = soc->cpus[0];
     return (c ? cpu_retired(c) : 0) + soc->skipped_ns;
 }
 
