@@ -32,6 +32,26 @@ static const uint32_t count_until_flag[] = {
     PSCI_CALL(PSCI_SYSTEM_OFF),
 };
 
+/* The first of three vCPUs starts the others; each counts in a word of its own until the flag is
+ * set. Then the others go off, and the first powers off. */
+#define OTHER_COUNTER(n) (COUNTER + 16 * (n))
+#define CPU_ON(n, adr)   adr, MOVZ(1, n, 0), MOVZ(3, n, 0), PSCI_CALL(PSCI_CPU_ON_64)
+static const uint32_t three_count_until_flag[] = {
+    CPU_ON(1, 0x100001a2), /* adr x2, 2f */
+    CPU_ON(2, 0x100000e2), /* adr x2, 2f */
+    MOVZ(0, 0, 0),
+    MOVZ(6, 0x4020, 1), /* 2: x0 is what CPU_ON handed over */
+    0x8b0010c5,         /*    add x5, x6, x0, lsl #4 */
+    MOVZ(4, 0, 0),
+    0x91000484, /* 1: add x4, x4, #1 */
+    0xf90000a4, /*    str x4, [x5] */
+    0xf94004c2, /*    ldr x2, [x6, #8] */
+    0xb4ffffa2, /*    cbz x2, 1b */
+    0xb5000080, /*    cbnz x0, 3f */
+    PSCI_CALL(PSCI_SYSTEM_OFF),
+    PSCI_CALL(PSCI_CPU_OFF), /* 3: */
+};
+
 static const uint32_t reset_at_once[] = { PSCI_CALL(PSCI_SYSTEM_RESET) };
 static const uint32_t undefined[] = { 0 };
 static const uint32_t sleep_for_ever[] = { 0xd503207f, 0x17ffffff }; /* wfi; b . - 4 */
@@ -70,13 +90,19 @@ static struct rig *rig_new(const uint32_t *code, size_t len)
     return rig;
 }
 
-static struct rig *rig_create(const uint32_t *code, size_t len)
+static struct rig *rig_create_smp(const uint32_t *code, size_t len, unsigned vcpus)
 {
     struct rig *rig = rig_new(code, len);
 
+    rig->config.vcpus = vcpus;
     if (machine_create(&rig->config, &rig->machine, &rig->err) < 0)
         fail_msg("%s", rig->err.msg);
     return rig;
+}
+
+static struct rig *rig_create(const uint32_t *code, size_t len)
+{
+    return rig_create_smp(code, len, 1);
 }
 
 static void rig_main(void *arg)
@@ -185,6 +211,55 @@ static void test_save_load_go_on(void **state)
     rig_free(b);
 }
 
+static void rig_wait_all(struct rig *rig, uint64_t at_least)
+{
+    for (unsigned n = 0; n < 3; n++) {
+        while (rig_peek(rig, OTHER_COUNTER(n)) < at_least)
+            sched_yield();
+    }
+}
+
+/* Pauses at any moment, and a copy made in one: every vCPU goes on where it was. */
+static void test_three_vcpus_pause_save_and_go_on(void **state)
+{
+    struct rig *a = rig_create_smp(three_count_until_flag, sizeof(three_count_until_flag), 3);
+    struct rig *b = rig_create_smp(three_count_until_flag, sizeof(three_count_until_flag), 3);
+    struct state_buf buf = { 0 };
+    const struct gmem_region *ram;
+    uint64_t seen[3];
+
+    rig_run(a);
+    for (uint64_t round = 0; round < 200; round++) {
+        machine_pause(a->machine);
+        for (unsigned n = 0; n < 3; n++)
+            seen[n] = rig_peek(a, OTHER_COUNTER(n));
+        sched_yield();
+        for (unsigned n = 0; n < 3; n++)
+            assert_int_equal(rig_peek(a, OTHER_COUNTER(n)), seen[n]);
+        machine_resume(a->machine);
+    }
+    rig_wait_all(a, 1000);
+    machine_pause(a->machine);
+    assert_int_equal(machine_save(a->machine, &buf, NULL), 0);
+    if (machine_load(b->machine, buf.data, buf.len, &b->err) < 0)
+        fail_msg("%s", b->err.msg);
+    ram = gmem_find(machine_mem(a->machine), COUNTER);
+    assert_int_equal(gmem_write(machine_mem(b->machine), ram->gpa, ram->host, ram->size), 0);
+    for (unsigned n = 0; n < 3; n++)
+        seen[n] = rig_peek(b, OTHER_COUNTER(n));
+    rig_run(b);
+    for (unsigned n = 0; n < 3; n++)
+        rig_wait_all(b, seen[n] + 1000);
+    machine_resume(a->machine);
+    rig_poke(a, FLAG, 1);
+    rig_poke(b, FLAG, 1);
+    assert_int_equal(rig_join(a), MACHINE_OFF);
+    assert_int_equal(rig_join(b), MACHINE_OFF);
+    state_buf_fini(&buf);
+    rig_free(a);
+    rig_free(b);
+}
+
 static void test_damaged_state_is_refused(void **state)
 {
     struct rig *a = rig_create(count_until_flag, sizeof(count_until_flag));
@@ -287,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_power_off_ends_the_run),
         cmocka_unit_test(test_nothing_moves_while_paused),
         cmocka_unit_test(test_save_load_go_on),
+        cmocka_unit_test(test_three_vcpus_pause_save_and_go_on),
         cmocka_unit_test(test_damaged_state_is_refused),
         cmocka_unit_test(test_reset_with_no_reboot_ends_the_run),
         cmocka_unit_test(test_reset_starts_again_and_can_be_stopped),
