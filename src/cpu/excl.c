@@ -65,7 +65,7 @@ HANDLER(LDXP_x)
 }
 
 /* Does the monitor cover this store, with nobody in between? Either way it is open afterwards. True
- * begins an operation on *ret_word. */
+ * is to be ended by exmon_release(*ret_word). */
 static bool monitor_claim(struct cpu *c, gpa_t gpa, unsigned size, _Atomic uint64_t **ret_word)
 {
     bool covered = c->excl_size == size && c->excl_gpa == gpa;
@@ -92,7 +92,7 @@ static bool cas64(uint64_t *host, uint64_t expected, uint64_t desired)
         if (ok) {                                                                  \
             ok = __atomic_compare_exchange_n(host, &expected, (type)X(rd), false,  \
                                              __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);  \
-            exmon_end(word);                                                       \
+            exmon_release(word);                                                       \
         }                                                                          \
         X(rm) = !ok;                                                               \
         return i + 1;                                                              \
@@ -113,7 +113,7 @@ HANDLER(STXP_w)
 
     if (ok) {
         ok = cas64(host, c->excl_val[0], desired);
-        exmon_end(word);
+        exmon_release(word);
     }
     X(rm) = !ok;
     return i + 1;
@@ -130,7 +130,7 @@ HANDLER(STXP_x)
 
     if (ok) {
         ok = atomic16_cas(host, seen, desired) == seen;
-        exmon_end(word);
+        exmon_release(word);
     }
     X(rm) = !ok;
     return i + 1;

@@ -5,14 +5,16 @@
  * Memory is divided into granules of 64 bytes (CTR_EL0.ERG), granules are hashed onto stripes, and
  * each stripe is one word:
  *
- *   63                              16 15          0
- *   | version                         | operations  |
+ *   63                              16   15    14          0
+ *   | version                         | store | operations  |
  *
- * An operation (LSE, or the store of a store-exclusive) counts itself in, changes memory with a
- * host atomic, and counts itself out while it advances the version. A load-exclusive keeps the word
- * that it saw before its load. The store-exclusive succeeds if no operation was under way then, and
- * it can turn that very word into one with itself under way: so none has begun or ended since.
- * Different granules on one stripe make store-exclusives fail in vain, which software expects.
+ * An atomic operation (LSE) counts itself in, changes memory with a host atomic, and counts itself
+ * out while it advances the version. A load-exclusive keeps the word that it saw before its load.
+ * The store-exclusive succeeds if nobody was at work then, and it can turn that very word into one
+ * with the store bit: so nobody has begun or ended since, and nobody begins until it is done.
+ * Operations that meet the bit wait; it stands for a compare-and-swap, and longer only if the host
+ * takes the vCPU's thread off its CPU just there. Different granules on one stripe make
+ * store-exclusives fail in vain, which software expects.
  *
  * Plain stores do not come here. The store-exclusive compares the value in memory, so one that
  * changed it is noticed; one that stored the value that was there is not.
@@ -21,6 +23,7 @@
  */
 #pragma once
 
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "base/bits.h"
@@ -28,8 +31,9 @@
 
 #define EXMON_STRIPES   256
 #define EXMON_GRANULE   64u
-#define EXMON_UNDER_WAY UINT64_C(1)
-#define EXMON_VERSION   UINT64_C(0x10000)
+#define EXMON_OPERATION UINT64_C(1)
+#define EXMON_STORE     BIT(15)
+#define EXMON_VERSION   BIT(16)
 
 struct exmon {
     struct exmon_stripe {
@@ -45,20 +49,34 @@ static inline _Atomic uint64_t *exmon_word(struct exmon *mon, gpa_t gpa)
     return &mon->stripe[(granule ^ granule >> 8) % EXMON_STRIPES].word;
 }
 
-/* An operation begins and ends. */
+/* An atomic operation begins, unless a store-exclusive is at work. */
+static inline bool exmon_try_begin(_Atomic uint64_t *word)
+{
+    if (LIKELY(!(atomic_fetch_add(word, EXMON_OPERATION) & EXMON_STORE)))
+        return true;
+    atomic_fetch_sub(word, EXMON_OPERATION);
+    return false;
+}
+
 static inline void exmon_begin(_Atomic uint64_t *word)
 {
-    atomic_fetch_add(word, EXMON_UNDER_WAY);
+    while (UNLIKELY(!exmon_try_begin(word)))
+        sched_yield();
 }
 
 static inline void exmon_end(_Atomic uint64_t *word)
 {
-    atomic_fetch_add(word, EXMON_VERSION - EXMON_UNDER_WAY);
+    atomic_fetch_add(word, EXMON_VERSION - EXMON_OPERATION);
 }
 
-/* A store-exclusive whose load saw `seen`: begins its operation, or returns false. */
+/* A store-exclusive whose load saw `seen` has the stripe to itself from here on; or false. */
 static inline bool exmon_claim(_Atomic uint64_t *word, uint64_t seen)
 {
     return seen % EXMON_VERSION == 0 &&
-           atomic_compare_exchange_strong(word, &seen, seen + EXMON_UNDER_WAY);
+           atomic_compare_exchange_strong(word, &seen, seen | EXMON_STORE);
+}
+
+static inline void exmon_release(_Atomic uint64_t *word)
+{
+    atomic_fetch_add(word, EXMON_VERSION - EXMON_STORE);
 }

@@ -278,6 +278,33 @@ static void test_exclusives(void **state)
     assert_int_equal(mem[1], 33);
 }
 
+/* A word of the monitor, step by step: who may begin beside whom, and what a store-exclusive that
+ * saw the word then is told. */
+static void test_the_monitor_keeps_operations_and_stores_apart(void **state)
+{
+    _Atomic uint64_t word = 0;
+    uint64_t seen = word;
+
+    (void)state;
+    assert_true(exmon_claim(&word, seen));
+    assert_false(exmon_try_begin(&word)); /* the store is not to be passed */
+    assert_false(exmon_claim(&word, word));
+    assert_false(exmon_claim(&word, seen));
+    exmon_release(&word);
+    assert_false(exmon_claim(&word, seen)); /* another's store came between */
+
+    seen = word;
+    assert_true(exmon_try_begin(&word));
+    assert_true(exmon_try_begin(&word)); /* operations do not mind each other */
+    assert_false(exmon_claim(&word, seen));
+    assert_false(exmon_claim(&word, word)); /* seen in the midst of one */
+    exmon_end(&word);
+    exmon_end(&word);
+    assert_false(exmon_claim(&word, seen));
+    assert_true(exmon_claim(&word, word));
+    exmon_release(&word);
+}
+
 static void test_wfe_stops_unless_there_was_an_event(void **state)
 {
     struct rig *rig = *state;
@@ -452,6 +479,7 @@ int main(void)
         TEST(test_invalidated_code_is_read_again),
         TEST(test_code_pages_are_bounded),
         TEST(test_exclusives),
+        cmocka_unit_test(test_the_monitor_keeps_operations_and_stores_apart),
         TEST(test_wfe_stops_unless_there_was_an_event),
         TEST(test_device_pair_makes_one_access_a_stop),
         TEST(test_the_next_access_is_not_answered_yet),
