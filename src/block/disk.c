@@ -129,11 +129,13 @@ int disk_fd_write(int fd, const void *buf, size_t len, uint64_t off)
 
 unsigned disk_iov_take(struct iovec **iov, unsigned *count, uint64_t len, struct iovec *part)
 {
-    unsigned parts = 0, gone = 0;
+    unsigned parts = 0, gone;
     uint64_t left = len;
 
-    while (left) {
-        part[parts] = (*iov)[parts];
+    for (const struct iovec *at = *iov; left; at++) {
+        if (!at->iov_len)
+            continue;
+        part[parts] = *at;
         if (part[parts].iov_len > left)
             part[parts].iov_len = (size_t)left;
         left -= part[parts++].iov_len;

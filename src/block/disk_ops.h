@@ -39,5 +39,5 @@ int disk_fd_lock(int fd, const char *name, bool exclusive);
 void disk_fd_unlock(int fd);
 
 /* The first len bytes of iov, cut out to part, and taken off iov and count. Returns the number of
- * segments in part. iov holds at least len bytes. */
+ * segments in part, none of them empty. iov holds at least len bytes. */
 unsigned disk_iov_take(struct iovec **iov, unsigned *count, uint64_t len, struct iovec *part);
