@@ -13,7 +13,8 @@
 #include "block/disk_ops.h"
 #include "block/disk_os.h"
 
-#define ZERO_CHUNK (64 * KIB)
+#define ZERO_CHUNK  (64 * KIB)
+#define RAW_GRANULE 4096 /* the block of common file systems */
 
 struct raw {
     struct disk disk;
@@ -223,7 +224,7 @@ int disk_open_fd(int fd, const char *name, bool read_only, struct disk **ret_dis
         return err_set(err, ENOMEM, "disk %s: out of memory", name);
     }
     *raw = (struct raw){
-        .disk = { .ops = &raw_ops, .read_only = read_only, .bytes = bytes },
+        .disk = { .ops = &raw_ops, .read_only = read_only, .bytes = bytes, .granule = RAW_GRANULE },
         .fd = fd,
     };
     *ret_disk = &raw->disk;
@@ -244,6 +245,11 @@ uint64_t disk_sectors(const struct disk *disk)
 bool disk_read_only(const struct disk *disk)
 {
     return disk->read_only;
+}
+
+uint32_t disk_granule(const struct disk *disk)
+{
+    return disk->granule;
 }
 
 static bool disk_has(const struct disk *disk, uint64_t off, uint64_t len)

@@ -33,6 +33,9 @@ void disk_close(struct disk *disk); /* NULL is fine; gives the lock back */
 uint64_t disk_sectors(const struct disk *disk);
 bool disk_read_only(const struct disk *disk);
 
+/* Bytes, a power of two: a discard gives back whole and aligned units of this. */
+uint32_t disk_granule(const struct disk *disk);
+
 /*
  * Move the bytes of iov[0..count), in order, from or to byte offset `off`. All or an error: -EINVAL
  * beyond the end, -EROFS, -EIO when the image has become shorter, or what the host reports. After

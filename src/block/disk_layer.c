@@ -472,7 +472,8 @@ static int layer_load(int fd, const char *name, struct layer_head *head, struct 
     if (!layer)
         return err_set(err, ENOMEM, "layer %s: out of memory", name);
     lock_init(&layer->lock);
-    layer->disk = (struct disk){ .ops = &layer_ops, .bytes = head->image_bytes };
+    layer->disk =
+        (struct disk){ .ops = &layer_ops, .bytes = head->image_bytes, .granule = LAYER_CLUSTER };
     layer->fd = fd;
     layer->parent = parent;
     layer->clusters = layer_file_clusters(head->image_bytes);

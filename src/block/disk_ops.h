@@ -22,6 +22,7 @@ struct disk {
     const struct disk_ops *ops;
     bool read_only;
     uint64_t bytes;
+    uint32_t granule; /* see disk_granule() */
 };
 
 /* All of iov from or to a file, through short and interrupted calls; -EIO at the end of the file.
