@@ -617,6 +617,11 @@ int disk_layer_commit(int fd, const char *name, struct disk *parent, struct err 
     return rc;
 }
 
+bool disk_layer_is(int fd)
+{
+    return layer_file_is(fd);
+}
+
 int disk_layer_info(int fd, const char *name, struct disk_layer_info *ret_info, struct err *err)
 {
     CLEANUP(freep) struct layer_head *head = calloc(1, sizeof(*head));

@@ -45,6 +45,10 @@ MUST_CHECK int disk_layer_open(int fd, const char *name, bool read_only, struct 
  */
 MUST_CHECK int disk_layer_commit(int fd, const char *name, struct disk *parent, struct err *err);
 
+/* Does the file begin as a layer's does? Only for a file that no guest has written to as an image.
+ */
+bool disk_layer_is(int fd);
+
 /* Read what a file says about itself, without its parent and without a lock. -EINVAL, with a
  * sentence, for what is no layer. */
 MUST_CHECK int disk_layer_info(int fd, const char *name, struct disk_layer_info *ret_info,

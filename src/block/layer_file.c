@@ -40,6 +40,13 @@ static uint64_t head_sum(const uint8_t *raw)
     return XXH3_64bits(copy, sizeof(copy));
 }
 
+bool layer_file_is(int fd)
+{
+    char magic[8];
+
+    return disk_fd_read(fd, magic, sizeof(magic), 0) == 0 && !memcmp(magic, MAGIC, sizeof(magic));
+}
+
 int layer_file_put_head(int fd, const struct layer_head *head)
 {
     uint8_t raw[HEAD_BYTES] = { 0 };
