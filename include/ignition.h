@@ -38,6 +38,11 @@ struct ign_file {
 struct ign_drive {
     struct ign_file file; /* raw image, a multiple of 512 bytes */
     bool read_only;
+    /* What the guest writes goes to a copy-on-write layer, and the image stays as it is. No layer
+     * file: a temporary one in $TMPDIR. A missing or empty one is made, another is used again; it
+     * must belong to this image. */
+    bool overlay;
+    struct ign_file layer;
 };
 
 enum ign_kernel_format {
@@ -95,6 +100,29 @@ uint64_t ign_machine_ram_checksum(const struct ign_machine *machine);
 
 /* Free a machine that is not running. NULL is fine. */
 void ign_machine_destroy(struct ign_machine *machine);
+
+#define IGN_DISK_BASE_MAX 3584
+
+/* What a disk file says about itself. */
+struct ign_disk_info {
+    bool layer;           /* else a raw image: only the sizes are set */
+    uint64_t image_bytes; /* that the guest sees */
+    uint64_t used_bytes;  /* that the file takes on the host */
+    uint64_t cluster_bytes, clusters;
+    uint64_t here, zero;          /* clusters that the layer has, and that read as zeros */
+    bool committing;              /* a commit was interrupted */
+    char base[IGN_DISK_BASE_MAX]; /* path of the image below, when the layer was made; may be "" */
+};
+
+int ign_disk_info(const char *path, struct ign_disk_info *ret_info, struct ign_error *err);
+
+/* Read all of a layer, and check it and that its base is the one it was made over. base NULL: the
+ * one it names. */
+int ign_disk_check(const char *path, const char *base, struct ign_error *err);
+
+/* Write what a layer holds into its base, and leave it empty. base as above, but after an
+ * interrupted commit it must be given: it can no longer be recognised. */
+int ign_disk_commit(const char *path, const char *base, struct ign_error *err);
 
 /* "0.1.0" */
 const char *ign_version(void);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -174,4 +175,26 @@ int fd_read_file(const char *path, size_t max, void **ret_data, size_t *ret_len,
     *ret_data = TAKE(data, NULL);
     *ret_len = (size_t)st.st_size;
     return 0;
+}
+
+int fd_temp(struct err *err)
+{
+    const char *folder = getenv("TMPDIR");
+    char path[4096];
+    int fd, rc;
+
+    if (!folder || !*folder)
+        folder = "/tmp";
+    if (snprintf(path, sizeof(path), "%s/ignition-XXXXXX", folder) >= (int)sizeof(path))
+        return err_set(err, ENAMETOOLONG, "temporary file: $TMPDIR is too long");
+    fd = mkstemp(path);
+    if (fd < 0)
+        return err_errno(err, "temporary file in %s (set TMPDIR to another folder)", folder);
+    unlink(path);
+    rc = fd_set_cloexec(fd, true);
+    if (rc < 0) {
+        fd_close(fd);
+        return err_set(err, -rc, "temporary file in %s: %s", folder, strerror(-rc));
+    }
+    return fd;
 }

@@ -27,6 +27,10 @@ MUST_CHECK int fd_fill_standard(void);
 /* A connected pair of stream sockets, close-on-exec. Returns 0 or -errno. */
 MUST_CHECK int fd_socketpair(int ret_fds[2]);
 
+/* A new, empty file that has no name: in folder $TMPDIR, or /tmp. It is gone when it is closed.
+ * Returns the descriptor, or -errno with the folder in err. */
+MUST_CHECK int fd_temp(struct err *err);
+
 /* A whole file in memory: *ret_data is from malloc, *ret_len its length. Refuses what is not a
  * regular file, or larger than max bytes (the message says so). */
 MUST_CHECK int fd_read_file(const char *path, size_t max, void **ret_data, size_t *ret_len,

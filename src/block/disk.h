@@ -1,8 +1,8 @@
 /*
  * A drive's content: sectors of 512 bytes that can be read, written and flushed.
  *
- * Today that is a raw image behind a descriptor. Callers see only these functions, so a layer over
- * an image is one more kind of struct disk and changes no caller.
+ * That is a raw image behind a descriptor, or a layer over another drive (disk_layer.h). Callers
+ * see only these functions.
  *
  * Threads: any; callers that write the same sectors at once get either's bytes.
  */
@@ -33,6 +33,9 @@ void disk_close(struct disk *disk); /* NULL is fine; gives the lock back */
 uint64_t disk_sectors(const struct disk *disk);
 bool disk_read_only(const struct disk *disk);
 
+/* Bytes, a power of two: a discard gives back whole and aligned units of this. */
+uint32_t disk_granule(const struct disk *disk);
+
 /*
  * Move the bytes of iov[0..count), in order, from or to byte offset `off`. All or an error: -EINVAL
  * beyond the end, -EROFS, -EIO when the image has become shorter, or what the host reports. After
@@ -41,6 +44,16 @@ bool disk_read_only(const struct disk *disk);
 MUST_CHECK int disk_readv(struct disk *disk, const struct iovec *iov, unsigned count, uint64_t off);
 MUST_CHECK int disk_writev(struct disk *disk, const struct iovec *iov, unsigned count,
                            uint64_t off);
+
+/*
+ * Say that [off, off + len) is not needed. A raw image gives the storage back, and zeros are read
+ * then, where its file system can; a layer always reads zeros. -EINVAL, -EROFS, or the host's
+ * error.
+ */
+MUST_CHECK int disk_discard(struct disk *disk, uint64_t off, uint64_t len);
+
+/* Make [off, off + len) zeros; unmap allows to give the storage back. Errors as for a write. */
+MUST_CHECK int disk_write_zeroes(struct disk *disk, uint64_t off, uint64_t len, bool unmap);
 
 /* Writes that have returned are on stable storage when this returns 0. */
 MUST_CHECK int disk_flush(struct disk *disk);

@@ -1,5 +1,6 @@
-/* Flushing on Linux: fdatasync() reaches the medium. */
+/* Flushing and holes on Linux: fdatasync() reaches the medium. */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "block/disk_os.h"
@@ -7,4 +8,16 @@
 int disk_os_flush(int fd)
 {
     return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int disk_os_punch(int fd, uint64_t off, uint64_t len)
+{
+    int rc;
+
+    do
+        rc = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len);
+    while (rc < 0 && errno == EINTR);
+    if (rc == 0)
+        return 0;
+    return errno == ENOSYS || errno == EINVAL ? -EOPNOTSUPP : -errno;
 }

@@ -12,3 +12,13 @@ int disk_os_flush(int fd)
     /* Network and foreign file systems have no such call. */
     return fsync(fd) < 0 ? -errno : 0;
 }
+
+int disk_os_punch(int fd, uint64_t off, uint64_t len)
+{
+    struct fpunchhole hole = { .fp_offset = (off_t)off, .fp_length = (off_t)len };
+
+    if (fcntl(fd, F_PUNCHHOLE, &hole) == 0)
+        return 0;
+    /* EINVAL: not in whole blocks of the file system. */
+    return errno == ENOTSUP || errno == ENOTTY || errno == EINVAL ? -EOPNOTSUPP : -errno;
+}

@@ -7,7 +7,7 @@
 #include "base/fd.h"
 #include "ignition.h"
 
-static const struct command *const commands[] = { &command_boot };
+static const struct command *const commands[] = { &command_boot, &command_disk };
 
 int cli_fail(int status, const char *msg)
 {

@@ -14,7 +14,7 @@ struct command {
     int (*run)(const struct command *command, int argc, char **argv);
 };
 
-extern const struct command command_boot;
+extern const struct command command_boot, command_disk;
 
 /* Print "ignition: msg" to standard error and return the status. */
 int cli_fail(int status, const char *msg);

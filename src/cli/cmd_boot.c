@@ -54,8 +54,10 @@ static const struct opt boot_opts[] = {
     { .name = "disk",
       .type = OPT_LIST,
       .where = O(disks),
-      .arg = "FILE[,ro]",
-      .help = "raw disk image, /dev/vda upward" },
+      .arg = "FILE[,ro][,overlay[=LAYER]]",
+      .help =
+          "raw disk image, /dev/vda upward; overlay leaves it unchanged: writes go to file LAYER, "
+          "or a temporary one" },
     { .name = "format",
       .type = OPT_ENUM,
       .where = O(format),
@@ -118,7 +120,8 @@ static const char *boot_way_out(int code, int flags)
     bool writing = (flags & O_ACCMODE) != O_RDONLY;
 
     if (code == EACCES || code == EROFS)
-        return writing ? "add ,ro to use it read-only, or change its permissions"
+        return writing ? "add ,ro to use it read-only or ,overlay to leave it as it is, or "
+                         "change its permissions"
                        : "change its permissions, or run as its owner";
     return "check the path";
 }
@@ -127,7 +130,7 @@ static int boot_open(const char *what, const char *path, int flags, struct ign_f
                      struct err *err)
 {
     struct stat st;
-    int fd = open(path, flags | O_CLOEXEC);
+    int fd = open(path, flags | O_CLOEXEC, 0666);
 
     if (fd < 0)
         return err_set(err, errno, "%s %s: %s; %s", what, path, strerror(errno),
@@ -140,25 +143,62 @@ static int boot_open(const char *what, const char *path, int flags, struct ign_f
     return 0;
 }
 
-/* FILE[,ro]: cuts the option off in place. */
+/* One word behind FILE. */
+static int boot_disk_word(struct ign_drive *drive, const char *word, struct err *err)
+{
+    static const char overlay[] = "overlay=";
+
+    if (!strcmp(word, "ro")) {
+        drive->read_only = true;
+    } else if (!strcmp(word, "overlay")) {
+        drive->overlay = true;
+    } else if (!strncmp(word, overlay, strlen(overlay)) && word[strlen(overlay)]) {
+        drive->overlay = true;
+        drive->layer.path = word + strlen(overlay);
+    } else {
+        return err_set(err, EINVAL, "unknown option %s; known are ro, overlay, overlay=LAYER",
+                       word);
+    }
+    return 0;
+}
+
+/* The files of a drive; a temporary layer, too, is made by who opens files. */
+static int boot_open_drive(struct ign_drive *drive, struct err *err)
+{
+    int layer_flags = drive->read_only ? O_RDONLY : O_RDWR | O_CREAT;
+    bool reads = drive->read_only || drive->overlay;
+    int rc = boot_open("disk", drive->file.path, reads ? O_RDONLY : O_RDWR, &drive->file, err);
+
+    if (rc < 0 || !drive->overlay)
+        return rc;
+    if (drive->layer.path)
+        return boot_open("layer", drive->layer.path, layer_flags, &drive->layer, err);
+    if (drive->read_only)
+        return 0;
+    drive->layer.fd = fd_temp(err);
+    drive->layer.path = "(temporary)";
+    return drive->layer.fd < 0 ? drive->layer.fd : 0;
+}
+
+/* FILE[,ro][,overlay[=LAYER]]: cuts the options off in place, from the end. */
 static int boot_add_disk(struct ign_options *options, char *spec, struct err *err)
 {
     struct ign_drive *drive = &options->drives[options->drive_count];
-    char *comma = strrchr(spec, ',');
+    char *comma;
 
     if (options->drive_count == IGN_DRIVES_MAX)
         return err_set(err, E2BIG, "--disk: more than %d disks", IGN_DRIVES_MAX);
-    if (comma) {
-        if (strcmp(comma, ",ro") != 0)
-            return err_set(err, EINVAL, "--disk %s: unknown option %s; known is ro", spec,
-                           comma + 1);
-        drive->read_only = true;
+    while ((comma = strrchr(spec, ','))) {
+        int rc = boot_disk_word(drive, comma + 1, err);
+        if (rc < 0)
+            return err_wrap(err, rc, "--disk %s", spec);
         *comma = '\0';
     }
     if (!*spec)
         return err_set(err, EINVAL, "--disk: no file name; give FILE or FILE,ro");
     options->drive_count++;
-    return boot_open("disk", spec, drive->read_only ? O_RDONLY : O_RDWR, &drive->file, err);
+    drive->file.path = spec;
+    return boot_open_drive(drive, err);
 }
 
 /* In the VMM process. */
@@ -282,7 +322,7 @@ static int boot_run(const struct command *command, int argc, char **argv)
 
 const struct command command_boot = {
     .name = "boot",
-    .args = "KERNEL [ROOTFS[,ro]]",
+    .args = "KERNEL [ROOTFS[,ro][,overlay[=LAYER]]]",
     .help = "Boot an arm64 kernel, with its console on this terminal",
     .opts = boot_opts,
     .run = boot_run,

@@ -15,12 +15,13 @@
 
 #define MEM_MIN (16 * MIB)
 
-#define FILES_MAX (2 + IGN_DRIVES_MAX)
+#define FILES_MAX (2 + 2 * IGN_DRIVES_MAX)
 
 struct ign_machine {
     struct machine *machine;
     int opened[FILES_MAX]; /* descriptors to close at the end */
     unsigned opened_count;
+    char *bases[IGN_DRIVES_MAX]; /* absolute paths of images under a layer */
 };
 
 _Static_assert(IGN_DRIVES_MAX == MACHINE_DRIVES_MAX, "one limit for drives");
@@ -48,7 +49,7 @@ void ign_options_init(struct ign_options *options)
         .console_out = -1,
     };
     for (unsigned i = 0; i < IGN_DRIVES_MAX; i++)
-        options->drives[i].file.fd = -1;
+        options->drives[i].file.fd = options->drives[i].layer.fd = -1;
 }
 
 static int ign_open(struct ign_machine *ign, const char *what, const struct ign_file *file,
@@ -60,12 +61,39 @@ static int ign_open(struct ign_machine *ign, const char *what, const struct ign_
     if (fd < 0 && !file->path)
         return 0;
     if (fd < 0) {
-        fd = open(file->path, flags | O_CLOEXEC);
+        fd = open(file->path, flags | O_CLOEXEC, 0666);
         if (fd < 0)
             return err_errno(err, "%s %s", what, file->path);
         ign->opened[ign->opened_count++] = fd;
     }
     ret_file->fd = fd;
+    return 0;
+}
+
+static int ign_open_drive(struct ign_machine *ign, unsigned index, const struct ign_drive *drive,
+                          struct machine_drive *ret, struct err *err)
+{
+    bool reads = drive->read_only || drive->overlay;
+    int layer_flags = drive->read_only ? O_RDONLY : O_RDWR | O_CREAT;
+    int rc = ign_open(ign, "disk", &drive->file, reads ? O_RDONLY : O_RDWR, &ret->file, err);
+    int fd;
+
+    ret->read_only = drive->read_only;
+    ret->layer.fd = -1;
+    if (rc < 0 || !drive->overlay)
+        return rc;
+    if (drive->file.path)
+        ign->bases[index] = realpath(drive->file.path, NULL);
+    ret->base_path = ign->bases[index];
+    if (drive->layer.path || drive->layer.fd >= 0)
+        return ign_open(ign, "layer", &drive->layer, layer_flags, &ret->layer, err);
+    if (drive->read_only) /* nothing would ever be in it */
+        return 0;
+    fd = fd_temp(err);
+    if (fd < 0)
+        return fd;
+    ign->opened[ign->opened_count++] = fd;
+    ret->layer = (struct machine_file){ .fd = fd, .name = "(temporary)" };
     return 0;
 }
 
@@ -110,12 +138,8 @@ static int ign_build(const struct ign_options *options, struct ign_machine *ign,
         rc = ign_open(ign, "kernel", &options->kernel, O_RDONLY, &config.kernel, err);
     if (rc == 0)
         rc = ign_open(ign, "initramfs", &options->initramfs, O_RDONLY, &config.initramfs, err);
-    for (unsigned i = 0; i < options->drive_count && rc == 0; i++) {
-        const struct ign_drive *drive = &options->drives[i];
-        config.drives[i].read_only = drive->read_only;
-        rc = ign_open(ign, "disk", &drive->file, drive->read_only ? O_RDONLY : O_RDWR,
-                      &config.drives[i].file, err);
-    }
+    for (unsigned i = 0; i < options->drive_count && rc == 0; i++)
+        rc = ign_open_drive(ign, i, &options->drives[i], &config.drives[i], err);
     return rc < 0 ? rc : machine_create(&config, &ign->machine, err);
 }
 
@@ -180,6 +204,8 @@ void ign_machine_destroy(struct ign_machine *ign)
     machine_destroy(ign->machine);
     for (unsigned i = 0; i < ign->opened_count; i++)
         fd_close(ign->opened[i]);
+    for (unsigned i = 0; i < IGN_DRIVES_MAX; i++)
+        free(ign->bases[i]);
     free(ign);
 }
 

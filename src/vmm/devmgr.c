@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "arch/addrmap.h"
 #include "base/clock.h"
+#include "block/disk_layer.h"
 #include "dev/boot_timer.h"
 #include "dev/rtc.h"
 #include "dev/serial.h"
@@ -148,6 +150,38 @@ static int devmgr_add_boot_timer(struct devmgr *mgr, struct err *err)
     return rc < 0 ? rc : devmgr_add(mgr, dev, MAP_BOOT_TIMER_BASE, 0, err);
 }
 
+static int devmgr_open_layer(const struct machine_drive *drive, struct disk *base,
+                             struct disk **ret_disk, struct err *err)
+{
+    const struct machine_file *layer = &drive->layer;
+    int rc = 0;
+
+    if (!drive->read_only && lseek(layer->fd, 0, SEEK_END) == 0)
+        rc = disk_layer_create(layer->fd, layer->name, base, drive->base_path, err);
+    if (rc == 0)
+        rc = disk_layer_open(layer->fd, layer->name, drive->read_only, base, ret_disk, err);
+    return rc;
+}
+
+static int devmgr_open_drive(const struct machine_drive *drive, struct disk **ret_disk,
+                             struct err *err)
+{
+    bool layered = drive->layer.fd >= 0;
+    struct disk *disk = NULL;
+    int rc =
+        disk_open_fd(drive->file.fd, drive->file.name, drive->read_only || layered, &disk, err);
+
+    if (rc == 0 && layered) {
+        struct disk *base = disk;
+        rc = devmgr_open_layer(drive, base, &disk, err);
+        if (rc < 0)
+            disk_close(base);
+    }
+    if (rc == 0)
+        *ret_disk = disk;
+    return rc;
+}
+
 static int devmgr_add_drive(struct devmgr *mgr, const struct machine_drive *drive, unsigned index,
                             struct err *err)
 {
@@ -156,7 +190,7 @@ static int devmgr_add_drive(struct devmgr *mgr, const struct machine_drive *driv
     };
     char id[20];
     struct dev *dev;
-    int rc = disk_open_fd(drive->file.fd, drive->file.name, drive->read_only, &config.disk, err);
+    int rc = devmgr_open_drive(drive, &config.disk, err);
 
     if (rc < 0)
         return rc;

@@ -25,6 +25,8 @@ struct machine_file {
 struct machine_drive {
     struct machine_file file;
     bool read_only;
+    struct machine_file layer; /* copy-on-write layer over the image; an empty file becomes one */
+    const char *base_path;     /* of the image, for a new layer to remember; may be NULL */
 };
 
 struct machine_config {

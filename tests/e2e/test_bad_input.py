@@ -37,6 +37,9 @@ USAGE = [
     (["--smp", "1", "--smp", "2"], ["--smp"]),
     (["--disk", ""], ["--disk"]),
     (["--disk", "x.img,wo"], ["wo", "ro"]),
+    (["--disk", "x.img,overlay="], ["overlay=", "overlay=LAYER"]),
+    (["--disk", ",overlay"], ["--disk"]),
+    (["--disk", "x.img,wo,ro"], ["wo"]),
 ]
 
 

@@ -1,8 +1,10 @@
 /*
- * virtio-blk (virtio 1.2, section 5.2): read, write, flush, get-id.
+ * virtio-blk (virtio 1.2, section 5.2): read, write, flush, get-id, discard, write-zeroes.
  *
  *   readable: le32 type, le32 reserved, le64 sector, data to write
  *   writable: data to read, u8 status
+ *
+ * The data of discard and write-zeroes is ranges: le64 sector, le32 sectors, le32 flags (5.2.6).
  *
  * How that is cut into descriptors is the driver's choice (2.7.4.1), so header and status are cut
  * off the chain by bytes.
@@ -19,14 +21,31 @@
 #define BLK_SEG_MAX    (QUEUE_SEGS_MAX - 2) /* data segments beside header and status */
 #define BLK_HEADER     16
 #define BLK_ID_LEN     20
-#define BLK_CONFIG_LEN 24 /* up to and with blk_size */
+#define BLK_CONFIG_LEN 60 /* up to and with write_zeroes_may_unmap and what pads it */
+#define BLK_RANGE      16
+#define BLK_RANGES_MAX 32
 
-#define BLK_F_SEG_MAX  BIT(2)
-#define BLK_F_RO       BIT(5)
-#define BLK_F_BLK_SIZE BIT(6)
-#define BLK_F_FLUSH    BIT(9)
+/* Sectors of a range. A hole of 1 GiB is made in an instant; 16 MiB of zeros may have to be written
+ * while other requests wait. */
+#define BLK_DISCARD_MAX (GIB / DISK_SECTOR)
+#define BLK_ZEROES_MAX  (16 * MIB / DISK_SECTOR)
 
-enum { BLK_T_IN = 0, BLK_T_OUT = 1, BLK_T_FLUSH = 4, BLK_T_GET_ID = 8 };
+#define BLK_F_SEG_MAX      BIT(2)
+#define BLK_F_RO           BIT(5)
+#define BLK_F_BLK_SIZE     BIT(6)
+#define BLK_F_FLUSH        BIT(9)
+#define BLK_F_DISCARD      BIT(13)
+#define BLK_F_WRITE_ZEROES BIT(14)
+
+enum {
+    BLK_T_IN = 0,
+    BLK_T_OUT = 1,
+    BLK_T_FLUSH = 4,
+    BLK_T_GET_ID = 8,
+    BLK_T_DISCARD = 11,
+    BLK_T_WRITE_ZEROES = 13,
+};
+#define BLK_RANGE_UNMAP BIT(0)
 enum { BLK_S_OK = 0, BLK_S_IOERR = 1, BLK_S_UNSUPP = 2 };
 
 _Static_assert(QUEUE_SEGS_MAX <= DISK_IOV_MAX, "a chain is one read or write of the drive");
@@ -36,7 +55,13 @@ struct blk {
     struct disk *disk;
     char id[BLK_ID_LEN]; /* no NUL when full */
     uint64_t sectors;    /* of the drive; saved, to compare */
-    int told;            /* the last error in the log: a guest may repeat what fails for ever */
+    uint64_t told;       /* bit n: error n is in the log; a guest may repeat what fails for ever */
+};
+
+struct blk_range {
+    uint64_t sector;
+    uint32_t sectors;
+    bool unmap;
 };
 
 /* A part of a chain: segments, and their bytes. */
@@ -117,34 +142,107 @@ static int blk_write(struct blk *blk, uint64_t sector, const struct blk_span *da
     return rc;
 }
 
-/* The host's part of a request, without the lock. Returns 0 or -errno. */
-static int blk_host_io(struct blk *blk, uint32_t type, uint64_t sector, const struct blk_span *out,
-                       const struct blk_span *in)
+/* The host said no: IOERR for the guest, one sentence for its owner. */
+static uint8_t blk_result(struct blk *blk, const char *what, uint64_t sector, int rc)
+{
+    if (rc == 0)
+        return BLK_S_OK;
+    if (!(blk->told & BIT(-rc & 63))) {
+        blk->told |= BIT(-rc & 63);
+        log_warn("virtio-blk", "%.*s: %s at sector %llu: %s; the guest gets I/O errors", BLK_ID_LEN,
+                 blk->id, what, (unsigned long long)sector, strerror(-rc));
+    }
+    return BLK_S_IOERR;
+}
+
+static uint8_t blk_move(struct blk *blk, uint32_t type, uint64_t sector,
+                        const struct blk_span *data)
+{
+    bool in = type == BLK_T_IN;
+    int rc;
+
+    if (!blk_range_ok(blk, sector, data->len)) {
+        log_guest("virtio-blk", "%llu bytes at sector %llu: no whole sectors, or past the end",
+                  (unsigned long long)data->len, (unsigned long long)sector);
+        return BLK_S_IOERR;
+    }
+    if (!in && disk_read_only(blk->disk)) {
+        log_guest("virtio-blk", "write to a read-only drive");
+        return BLK_S_IOERR;
+    }
+    virtio_io_begin(&blk->virtio);
+    rc = in ? disk_readv(blk->disk, data->iov, data->count, sector * DISK_SECTOR)
+            : blk_write(blk, sector, data);
+    virtio_io_end(&blk->virtio);
+    return blk_result(blk, in ? "read" : "write", sector, rc);
+}
+
+static uint8_t blk_flush(struct blk *blk)
 {
     int rc;
 
     virtio_io_begin(&blk->virtio);
-    switch (type) {
-    case BLK_T_IN:
-        rc = disk_readv(blk->disk, in->iov, in->count, sector * DISK_SECTOR);
-        break;
-    case BLK_T_OUT:
-        rc = blk_write(blk, sector, out);
-        break;
-    default:
-        rc = disk_flush(blk->disk);
-        break;
-    }
+    rc = disk_flush(blk->disk);
     virtio_io_end(&blk->virtio);
-    if (rc < 0 && rc != blk->told) {
-        blk->told = rc;
-        log_warn("virtio-blk", "%s at sector %llu: %s",
-                 type == BLK_T_IN    ? "read"
-                 : type == BLK_T_OUT ? "write"
-                                     : "flush",
-                 (unsigned long long)sector, strerror(-rc));
+    return blk_result(blk, "flush", 0, rc);
+}
+
+/* The ranges of a discard or write-zeroes. Nothing is done unless all of them are right. */
+static uint8_t blk_get_ranges(struct blk *blk, bool zeroes, struct blk_span *out,
+                              struct blk_range *ret, unsigned *ret_count)
+{
+    unsigned count = (unsigned)(out->len / BLK_RANGE), count_max = zeroes ? 1 : BLK_RANGES_MAX;
+    uint64_t max = zeroes ? BLK_ZEROES_MAX : BLK_DISCARD_MAX;
+
+    if (out->len % BLK_RANGE || !count || count > count_max) {
+        log_guest("virtio-blk", "%llu bytes of ranges; 1 to %u ranges of %d are right",
+                  (unsigned long long)out->len, count_max, BLK_RANGE);
+        return BLK_S_IOERR;
     }
-    return rc;
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t raw[BLK_RANGE];
+        uint32_t flags;
+        span_read(out, raw, sizeof(raw));
+        ret[i].sector = load_le64(raw);
+        ret[i].sectors = load_le32(raw + 8);
+        flags = load_le32(raw + 12);
+        ret[i].unmap = flags & BLK_RANGE_UNMAP;
+        /* 5.2.6.2: an unknown flag, and unmap in a discard, are not supported. */
+        if (flags & ~(zeroes ? BLK_RANGE_UNMAP : 0)) {
+            log_guest("virtio-blk", "flags %#x of a range", flags);
+            return BLK_S_UNSUPP;
+        }
+        if (ret[i].sectors > max ||
+            !blk_range_ok(blk, ret[i].sector, (uint64_t)ret[i].sectors * DISK_SECTOR)) {
+            log_guest("virtio-blk", "range of %u sectors at %llu: too long, or past the end",
+                      ret[i].sectors, (unsigned long long)ret[i].sector);
+            return BLK_S_IOERR;
+        }
+    }
+    *ret_count = count;
+    return BLK_S_OK;
+}
+
+static uint8_t blk_erase(struct blk *blk, bool zeroes, struct blk_span *out)
+{
+    struct blk_range ranges[BLK_RANGES_MAX];
+    unsigned count = 0, at = 0;
+    uint8_t status = blk_get_ranges(blk, zeroes, out, ranges, &count);
+    int rc = 0;
+
+    if (status != BLK_S_OK)
+        return status;
+    virtio_io_begin(&blk->virtio);
+    for (; at < count && rc == 0; at++) {
+        uint64_t off = ranges[at].sector * DISK_SECTOR;
+        uint64_t len = (uint64_t)ranges[at].sectors * DISK_SECTOR;
+        rc = zeroes ? disk_write_zeroes(blk->disk, off, len, ranges[at].unmap)
+                    : disk_discard(blk->disk, off, len);
+    }
+    if (rc == 0 && zeroes && !virtio_has(&blk->virtio, BLK_F_FLUSH))
+        rc = disk_flush(blk->disk);
+    virtio_io_end(&blk->virtio);
+    return blk_result(blk, zeroes ? "write-zeroes" : "discard", ranges[at - 1].sector, rc);
 }
 
 /* Answer one request. Returns the status; *ret_data is how many data bytes were written. */
@@ -154,6 +252,7 @@ static uint8_t blk_answer(struct blk *blk, struct blk_span *out, struct blk_span
     uint8_t header[BLK_HEADER];
     uint32_t type;
     uint64_t sector;
+    uint8_t status;
 
     if (out->len < sizeof(header)) {
         log_guest("virtio-blk", "request without a whole header");
@@ -164,31 +263,28 @@ static uint8_t blk_answer(struct blk *blk, struct blk_span *out, struct blk_span
     sector = load_le64(header + 8);
     switch (type) {
     case BLK_T_IN:
+        status = blk_move(blk, type, sector, in);
+        *ret_data = status == BLK_S_OK ? in->len : 0;
+        return status;
     case BLK_T_OUT:
-        if (!blk_range_ok(blk, sector, type == BLK_T_IN ? in->len : out->len)) {
-            log_guest("virtio-blk", "%llu bytes at sector %llu: no whole sectors, or past the end",
-                      (unsigned long long)(type == BLK_T_IN ? in->len : out->len),
-                      (unsigned long long)sector);
-            return BLK_S_IOERR;
-        }
-        if (type == BLK_T_OUT && disk_read_only(blk->disk)) {
-            log_guest("virtio-blk", "write to a read-only drive");
-            return BLK_S_IOERR;
-        }
-        if (blk_host_io(blk, type, sector, out, in) < 0)
-            return BLK_S_IOERR;
-        *ret_data = type == BLK_T_IN ? in->len : 0;
-        return BLK_S_OK;
+        return blk_move(blk, type, sector, out);
     case BLK_T_FLUSH:
-        return blk_host_io(blk, type, 0, out, in) < 0 ? BLK_S_IOERR : BLK_S_OK;
+        return blk_flush(blk);
     case BLK_T_GET_ID:
         *ret_data = in->len < sizeof(blk->id) ? in->len : sizeof(blk->id);
         span_write(in, blk->id, sizeof(blk->id));
         return BLK_S_OK;
+    case BLK_T_DISCARD:
+    case BLK_T_WRITE_ZEROES:
+        /* What was not negotiated is not there: a read-only drive offers neither. */
+        if (virtio_has(&blk->virtio, type == BLK_T_DISCARD ? BLK_F_DISCARD : BLK_F_WRITE_ZEROES))
+            return blk_erase(blk, type == BLK_T_WRITE_ZEROES, out);
+        break;
     default:
-        log_guest("virtio-blk", "request type %u is not supported", type);
-        return BLK_S_UNSUPP;
+        break;
     }
+    log_guest("virtio-blk", "request type %u is not supported", type);
+    return BLK_S_UNSUPP;
 }
 
 static uint32_t blk_request(struct virtio *v, struct queue_chain *chain)
@@ -215,7 +311,9 @@ static void blk_notify(struct virtio *v, unsigned queue)
     virtio_serve(v, queue, blk_request);
 }
 
-/* capacity, size_max, seg_max, geometry, blk_size (5.2.4). */
+/* Of virtio_blk_config (5.2.4): capacity, seg_max, blk_size, then max_discard_sectors,
+ * max_discard_seg, discard_sector_alignment, max_write_zeroes_sectors, max_write_zeroes_seg,
+ * write_zeroes_may_unmap. */
 static void blk_config_read(struct virtio *v, uint32_t off, void *buf, uint32_t len)
 {
     struct blk *blk = container_of(v, struct blk, virtio);
@@ -224,6 +322,14 @@ static void blk_config_read(struct virtio *v, uint32_t off, void *buf, uint32_t 
     store_le64(config, disk_sectors(blk->disk));
     store_le32(config + 12, BLK_SEG_MAX);
     store_le32(config + 20, DISK_SECTOR);
+    if (!disk_read_only(blk->disk)) {
+        store_le32(config + 36, BLK_DISCARD_MAX);
+        store_le32(config + 40, BLK_RANGES_MAX);
+        store_le32(config + 44, disk_granule(blk->disk) / DISK_SECTOR);
+        store_le32(config + 48, BLK_ZEROES_MAX);
+        store_le32(config + 52, 1);
+        config[56] = 1;
+    }
     memcpy(buf, config + off, len);
 }
 
@@ -291,8 +397,9 @@ static const struct dev_ops blk_ops = {
 int blk_create(const struct blk_config *config, struct dev **ret_dev, struct err *err)
 {
     struct blk *blk = calloc(1, sizeof(*blk));
-    uint64_t features = BLK_F_SEG_MAX | BLK_F_BLK_SIZE | BLK_F_FLUSH |
-                        (disk_read_only(config->disk) ? BLK_F_RO : 0);
+    uint64_t features =
+        BLK_F_SEG_MAX | BLK_F_BLK_SIZE | BLK_F_FLUSH |
+        (disk_read_only(config->disk) ? BLK_F_RO : BLK_F_DISCARD | BLK_F_WRITE_ZEROES);
     int rc;
 
     if (!blk) {

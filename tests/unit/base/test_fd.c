@@ -194,6 +194,34 @@ static void test_read_file_refuses_in_one_sentence(void **state)
     assert_int_equal(len, 77);
 }
 
+static void test_a_file_without_a_name(void **state)
+{
+    char buf[4] = "";
+    struct err err;
+    struct stat st;
+    int fd;
+
+    setenv("TMPDIR", dir, 1);
+    fd = fd_temp(&err);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_nlink, 0);
+    assert_int_equal(st.st_size, 0);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(fd_pwrite_full(fd, "abc", 4, 0), 0);
+    assert_int_equal(fd_pread_full(fd, buf, 4, 0), 0);
+    assert_string_equal(buf, "abc");
+    close(fd);
+    setenv("TMPDIR", "/nowhere/at/all", 1);
+    assert_err(fd_temp(&err), ENOENT, err,
+               "temporary file in /nowhere/at/all (set TMPDIR to another folder): No such file or "
+               "directory");
+    unsetenv("TMPDIR");
+    fd = fd_temp(&err);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_read_file_returns_all_of_it),
         cmocka_unit_test(test_read_file_refuses_in_one_sentence),
+        cmocka_unit_test(test_a_file_without_a_name),
     };
 
     return cmocka_run_group_tests_name("fd", tests, setup_dir, teardown_dir);

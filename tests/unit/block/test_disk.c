@@ -254,6 +254,41 @@ static void test_an_image_that_shrinks(void **state)
     image_drop(&image);
 }
 
+/* Zeros with and without a hole, across what a chunk of zeros is, and not a byte beside them. */
+static void test_discard_and_zeroes(void **state)
+{
+    static char all[400 * 1024], want[400 * 1024];
+    struct iovec iov = { all, sizeof(all) };
+    struct image image;
+    struct disk *disk;
+
+    image_make(&image, sizeof(all));
+    disk = must_open(image.fd, false);
+    for (unsigned kind = 0; kind < 3; kind++) {
+        memset(want, 'd', sizeof(want));
+        iov.iov_base = want;
+        assert_int_equal(disk_writev(disk, &iov, 1, 0), 0);
+        iov.iov_base = all;
+        memset(want + 1536, 0, 300 * 1024);
+        if (kind == 2)
+            assert_int_equal(disk_discard(disk, 1536, 300 * 1024), 0);
+        else
+            assert_int_equal(disk_write_zeroes(disk, 1536, 300 * 1024, kind), 0);
+        assert_int_equal(disk_readv(disk, &iov, 1, 0), 0);
+        assert_memory_equal(all, want, sizeof(all));
+    }
+    assert_int_equal(disk_discard(disk, sizeof(all), 512), -EINVAL);
+    assert_int_equal(disk_discard(disk, 512, UINT64_MAX), -EINVAL);
+    assert_int_equal(disk_write_zeroes(disk, UINT64_MAX, 512, true), -EINVAL);
+    assert_int_equal(disk_write_zeroes(disk, sizeof(all), 0, true), 0);
+    disk_close(disk);
+    disk = must_open(image.fd, true);
+    assert_int_equal(disk_discard(disk, 0, 512), -EROFS);
+    assert_int_equal(disk_write_zeroes(disk, 0, 512, false), -EROFS);
+    disk_close(disk);
+    image_drop(&image);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -263,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_an_image_that_shrinks),
+        cmocka_unit_test(test_discard_and_zeroes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

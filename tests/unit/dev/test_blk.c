@@ -7,13 +7,15 @@
 #include "sweep.h"
 #include "virtio_driver.h"
 
-enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11 };
+enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_ZEROES = 13 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2, S_UNTOUCHED = 0xff };
 
 #define F_SEG_MAX  BIT(2)
 #define F_RO       BIT(5)
 #define F_BLK_SIZE BIT(6)
 #define F_FLUSH    BIT(9)
+#define F_DISCARD  BIT(13)
+#define F_ZEROES   BIT(14)
 
 #define SECTORS 64
 #define HEADER  VD_DATA
@@ -103,7 +105,7 @@ static uint8_t run(struct rig *rig, uint32_t *ret_len)
 static uint8_t request(struct rig *rig, uint32_t type, uint64_t sector, uint32_t len,
                        uint32_t *ret_len)
 {
-    uint16_t dir = type == T_OUT ? 0 : VD_WRITE;
+    uint16_t dir = type == T_OUT || type == T_DISCARD || type == T_ZEROES ? 0 : VD_WRITE;
 
     put_header(rig, type, sector);
     vd_desc(&rig->vd, 0, 0, HEADER, 16, VD_NEXT, len ? 1 : 2);
@@ -118,16 +120,26 @@ static void test_configuration(void **state)
 
     rig_init(&rig, SECTORS, false, false);
     assert_int_equal(vd_rd(&rig.vd, VD_DEVICE_ID), 2);
-    assert_int_equal(vd_features(&rig.vd), VIRTIO_F_COMMON | F_SEG_MAX | F_BLK_SIZE | F_FLUSH);
+    assert_int_equal(vd_features(&rig.vd),
+                     VIRTIO_F_COMMON | F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_DISCARD | F_ZEROES);
     assert_int_equal(vd_rd(&rig.vd, VD_CONFIG), SECTORS);
     assert_int_equal(vd_rd(&rig.vd, VD_CONFIG + 4), 0);
     assert_int_equal(vd_rd(&rig.vd, VD_CONFIG + 12), 254);
     assert_int_equal(vd_rd(&rig.vd, VD_CONFIG + 20), 512);
+    assert_int_equal(vd_rd(&rig.vd, VD_CONFIG + 36), 1 << 21);
+    assert_int_equal(vd_rd(&rig.vd, VD_CONFIG + 40), 32);
+    assert_int_equal(vd_rd(&rig.vd, VD_CONFIG + 44), 8);
+    assert_int_equal(vd_rd(&rig.vd, VD_CONFIG + 48), 1 << 15);
+    assert_int_equal(vd_rd(&rig.vd, VD_CONFIG + 52), 1);
+    assert_int_equal(vd_rd(&rig.vd, VD_CONFIG + 56), 1);
     vd_wr(&rig.vd, VD_CONFIG, 1);
     assert_int_equal(vd_rd(&rig.vd, VD_CONFIG), SECTORS);
     rig_fini(&rig);
     rig_init(&rig, SECTORS, true, false);
-    assert_true(vd_features(&rig.vd) & F_RO);
+    assert_int_equal(vd_features(&rig.vd),
+                     VIRTIO_F_COMMON | F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_RO);
+    for (unsigned off = 36; off < 60; off += 4)
+        assert_int_equal(vd_rd(&rig.vd, VD_CONFIG + off), 0);
     rig_fini(&rig);
 }
 
@@ -214,6 +226,152 @@ static void test_what_fails(void **state)
     }
     assert_int_equal(ftruncate(rig.fd, 512), 0); /* the host takes the image away */
     assert_int_equal(request(&rig, T_IN, 8, 512, &len), S_IOERR);
+    rig_fini(&rig);
+}
+
+static void put_range(struct rig *rig, unsigned i, uint64_t sector, uint32_t sectors,
+                      uint32_t flags)
+{
+    uint8_t *at = vd_at(&rig->vd, BUFFER + 16 * i);
+
+    store_le64(at, sector);
+    store_le32(at + 8, sectors);
+    store_le32(at + 12, flags);
+}
+
+static void assert_sectors(struct rig *rig, uint64_t first, uint64_t count, int byte)
+{
+    uint8_t got[512];
+
+    for (uint64_t s = first; s < first + count; s++) {
+        assert_int_equal(pread(rig->fd, got, 512, (off_t)(s * 512)), 512);
+        for (unsigned i = 0; i < 512; i++)
+            assert_int_equal(got[i], byte);
+    }
+}
+
+static void fill_drive(struct rig *rig)
+{
+    uint32_t len;
+
+    memset(vd_at(&rig->vd, BUFFER), 'd', SECTORS * 512);
+    assert_int_equal(request(rig, T_OUT, 0, SECTORS * 512, &len), S_OK);
+}
+
+static void test_discard_and_write_zeroes(void **state)
+{
+    struct rig rig;
+    uint32_t len;
+
+    rig_init(&rig, SECTORS, false, true);
+    vd_start(&rig.vd, F_FLUSH | F_DISCARD | F_ZEROES, 8, 1);
+    fill_drive(&rig);
+    put_range(&rig, 0, 8, 8, 0);
+    put_range(&rig, 1, 24, 0, 0);
+    put_range(&rig, 2, 32, 8, 0);
+    assert_int_equal(request(&rig, T_DISCARD, 0, 48, &len), S_OK);
+    assert_int_equal(len, 1);
+    assert_sectors(&rig, 0, 8, 'd');
+    assert_sectors(&rig, 8, 8, 0);
+    assert_sectors(&rig, 16, 16, 'd');
+    assert_sectors(&rig, 32, 8, 0);
+    assert_sectors(&rig, 40, SECTORS - 40, 'd');
+    for (uint32_t unmap = 0; unmap < 2; unmap++) {
+        fill_drive(&rig);
+        put_range(&rig, 0, 3, SECTORS - 3, unmap);
+        assert_int_equal(request(&rig, T_ZEROES, 0, 16, &len), S_OK);
+        assert_sectors(&rig, 0, 3, 'd');
+        assert_sectors(&rig, 3, SECTORS - 3, 0);
+    }
+    rig_fini(&rig);
+}
+
+/* None of these changes anything, even where an earlier range of the request is right. */
+static void test_ranges_that_fail(void **state)
+{
+    static const struct {
+        uint32_t type;
+        uint64_t sector;
+        uint32_t sectors, flags, len;
+        uint8_t status;
+    } rows[] = {
+        { T_DISCARD, SECTORS, 1, 0, 32, S_IOERR },
+        { T_DISCARD, SECTORS - 1, 2, 0, 32, S_IOERR },
+        { T_DISCARD, UINT64_MAX, 1, 0, 32, S_IOERR },
+        { T_DISCARD, UINT64_MAX / 512, 1, 0, 32, S_IOERR },
+        { T_DISCARD, 0, UINT32_MAX, 0, 32, S_IOERR },
+        { T_DISCARD, 8, 1, 1, 32, S_UNSUPP }, /* unmap is for write-zeroes */
+        { T_DISCARD, 8, 1, 2, 32, S_UNSUPP },
+        { T_DISCARD, 8, 1, 0, 31, S_IOERR },
+        { T_DISCARD, 8, 1, 0, 0, S_IOERR },
+        { T_DISCARD, 8, 1, 0, 33 * 16, S_IOERR },
+        { T_ZEROES, 8, 1, 0, 32, S_IOERR }, /* one range */
+        { T_ZEROES, 8, 1, 0, 15, S_IOERR },
+        { T_ZEROES, SECTORS, 1, 0, 16, S_IOERR },
+        { T_ZEROES, 8, 1, 2, 16, S_UNSUPP },
+        { T_ZEROES, 8, 1, UINT32_MAX, 16, S_UNSUPP },
+    };
+    struct rig rig;
+    uint32_t len;
+
+    rig_init(&rig, SECTORS, false, false);
+    vd_start(&rig.vd, F_FLUSH | F_DISCARD | F_ZEROES, 8, 1);
+    fill_drive(&rig);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        memset(vd_at(&rig.vd, BUFFER), 0, 1024);
+        put_range(&rig, 0, 0, 8, 0);
+        put_range(&rig, rows[i].len >= 32, rows[i].sector, rows[i].sectors, rows[i].flags);
+        assert_int_equal(request(&rig, rows[i].type, 0, rows[i].len, &len), rows[i].status);
+        assert_sectors(&rig, 0, SECTORS, 'd');
+    }
+    vd_start(&rig.vd, F_FLUSH, 8, 1); /* not negotiated */
+    put_range(&rig, 0, 0, 8, 0);
+    assert_int_equal(request(&rig, T_DISCARD, 0, 16, &len), S_UNSUPP);
+    assert_int_equal(request(&rig, T_ZEROES, 0, 16, &len), S_UNSUPP);
+    assert_sectors(&rig, 0, SECTORS, 'd');
+    rig_fini(&rig);
+
+    rig_init(&rig, (UINT64_C(4) << 30) / 512, false, false); /* limits inside of the drive */
+    vd_start(&rig.vd, F_DISCARD | F_ZEROES, 8, 1);
+    put_range(&rig, 0, 0, (1 << 21) + 1, 0);
+    assert_int_equal(request(&rig, T_DISCARD, 0, 16, &len), S_IOERR);
+    put_range(&rig, 0, 0, 1 << 21, 0);
+    assert_int_equal(request(&rig, T_DISCARD, 0, 16, &len), S_OK);
+    put_range(&rig, 0, 0, (1 << 15) + 1, 1);
+    assert_int_equal(request(&rig, T_ZEROES, 0, 16, &len), S_IOERR);
+    put_range(&rig, 0, 0, 1 << 15, 1);
+    assert_int_equal(request(&rig, T_ZEROES, 0, 16, &len), S_OK);
+    rig_fini(&rig);
+}
+
+static unsigned warnings;
+static char warning[200];
+
+static void count_warnings(void *ctx, enum log_level level, const char *area, const char *text)
+{
+    if (level != LOG_WARN)
+        return;
+    warnings++;
+    snprintf(warning, sizeof(warning), "%s: %s", area, text);
+}
+
+/* The guest gets an I/O error each time, the log one sentence. */
+static void test_errors_of_the_host(void **state)
+{
+    struct rig rig;
+    uint32_t len;
+
+    rig_init(&rig, SECTORS, false, false);
+    vd_start(&rig.vd, F_FLUSH, 8, 1);
+    assert_int_equal(ftruncate(rig.fd, 512), 0);
+    log_set_sink(count_warnings, NULL);
+    warnings = 0;
+    for (unsigned i = 0; i < 50; i++)
+        assert_int_equal(request(&rig, T_IN, 8, 512, &len), S_IOERR);
+    sweep_hush();
+    assert_int_equal(warnings, 1);
+    assert_string_equal(warning, "virtio-blk: drive-zero-serial-nu: read at sector 8: Input/output "
+                                 "error; the guest gets I/O errors");
     rig_fini(&rig);
 }
 
@@ -351,7 +509,7 @@ static void test_against_a_model(void **state)
 static bool allowed(uint64_t off, unsigned size, bool write)
 {
     if (off >= VD_CONFIG)
-        return !write && size <= 4 && off % size == 0 && off - VD_CONFIG + size <= 24;
+        return !write && size <= 4 && off % size == 0 && off - VD_CONFIG + size <= 60;
     return size == 4 && off % 4 == 0 && off <= VD_GENERATION; /* test_mmio.c looks closer */
 }
 
@@ -413,6 +571,9 @@ int main(void)
         cmocka_unit_test(test_write_flush_read),
         cmocka_unit_test(test_get_id),
         cmocka_unit_test(test_what_fails),
+        cmocka_unit_test(test_discard_and_write_zeroes),
+        cmocka_unit_test(test_ranges_that_fail),
+        cmocka_unit_test(test_errors_of_the_host),
         cmocka_unit_test(test_malformed_chains),
         cmocka_unit_test(test_any_framing),
         cmocka_unit_test(test_a_read_only_drive),

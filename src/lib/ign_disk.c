@@ -1,0 +1,161 @@
+/* The public C API's part on disk files: what they are, whether they are whole, layers into bases.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "block/disk_layer.h"
+#include "ignition.h"
+
+#define READ_CHUNK (256 * KIB)
+
+_Static_assert(sizeof(((struct ign_disk_info *)0)->base) ==
+                   sizeof(((struct disk_layer_info *)0)->base),
+               "paths are not cut");
+
+static int ign_disk_fail(struct ign_error *ret, const struct err *err, int rc)
+{
+    if (rc < 0 && ret) {
+        ret->code = -rc;
+        snprintf(ret->message, sizeof(ret->message), "%s", err->msg);
+    }
+    return rc;
+}
+
+static int disk_file_open(const char *what, const char *path, int flags, struct err *err)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+
+    return fd < 0 ? err_errno(err, "%s %s", what, path) : fd;
+}
+
+static int disk_file_info(const char *path, struct ign_disk_info *ret, struct err *err)
+{
+    CLEANUP(freep) struct disk_layer_info *layer = calloc(1, sizeof(*layer));
+    CLEANUP(fd_closep) int fd = disk_file_open("disk", path, O_RDONLY, err);
+    struct stat st;
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    if (!layer)
+        return err_set(err, ENOMEM, "out of memory");
+    if (fstat(fd, &st) < 0)
+        return err_errno(err, "disk %s", path);
+    memset(ret, 0, sizeof(*ret));
+    ret->used_bytes = (uint64_t)st.st_blocks * 512;
+    if (!disk_layer_is(fd)) {
+        off_t end = lseek(fd, 0, SEEK_END);
+        if (S_ISDIR(st.st_mode) || end < 0)
+            return err_set(err, EINVAL, "disk %s: neither a regular file nor a block device", path);
+        ret->image_bytes = (uint64_t)end;
+        return 0;
+    }
+    rc = disk_layer_info(fd, path, layer, err);
+    if (rc < 0)
+        return rc;
+    ret->layer = true;
+    ret->image_bytes = layer->image_bytes;
+    ret->cluster_bytes = layer->cluster_bytes;
+    ret->clusters = layer->clusters;
+    ret->here = layer->here;
+    ret->zero = layer->zero;
+    ret->committing = layer->committing;
+    memcpy(ret->base, layer->base, sizeof(ret->base));
+    return 0;
+}
+
+int ign_disk_info(const char *path, struct ign_disk_info *ret_info, struct ign_error *ret_err)
+{
+    struct err err = { 0 };
+
+    return ign_disk_fail(ret_err, &err, disk_file_info(path, ret_info, &err));
+}
+
+/* Open a layer's file and its base. *ret_fd and *ret_base_fd are the caller's, also after an error.
+ */
+static int disk_open_both(const char *path, const char *base, bool write, int *ret_fd,
+                          int *ret_base_fd, struct disk **ret_base, struct err *err)
+{
+    CLEANUP(freep) struct disk_layer_info *info = calloc(1, sizeof(*info));
+    int flags = write ? O_RDWR : O_RDONLY;
+    int rc;
+
+    if (!info)
+        return err_set(err, ENOMEM, "out of memory");
+    *ret_fd = disk_file_open("layer", path, flags, err);
+    if (*ret_fd < 0)
+        return *ret_fd;
+    rc = disk_layer_info(*ret_fd, path, info, err);
+    if (rc < 0)
+        return rc;
+    if (!base && !*info->base)
+        return err_set(err, EINVAL, "layer %s: does not know its base; give --base FILE", path);
+    /* Only the size of the base is checked then: that is not enough to write to what a file names.
+     */
+    if (!base && write && info->committing)
+        return err_set(err, EINVAL,
+                       "layer %s: its commit was interrupted; name the base to go on: --base %s",
+                       path, info->base);
+    if (!base)
+        base = info->base;
+    *ret_base_fd = disk_file_open("base", base, flags, err);
+    if (*ret_base_fd < 0)
+        return *ret_base_fd;
+    return disk_open_fd(*ret_base_fd, base, !write, ret_base, err);
+}
+
+static int disk_read_all(struct disk *disk, const char *path, struct err *err)
+{
+    CLEANUP(freep) void *buf = malloc(READ_CHUNK);
+    uint64_t end = disk_sectors(disk) * DISK_SECTOR;
+
+    if (!buf)
+        return err_set(err, ENOMEM, "out of memory");
+    for (uint64_t off = 0; off < end; off += READ_CHUNK) {
+        struct iovec iov = { buf, end - off < READ_CHUNK ? (size_t)(end - off) : READ_CHUNK };
+        int rc = disk_readv(disk, &iov, 1, off);
+        if (rc < 0)
+            return err_set(err, -rc, "layer %s: read at byte %llu: %s", path,
+                           (unsigned long long)off, strerror(-rc));
+    }
+    return 0;
+}
+
+int ign_disk_check(const char *path, const char *base, struct ign_error *ret_err)
+{
+    CLEANUP(fd_closep) int fd = -1;
+    CLEANUP(fd_closep) int base_fd = -1;
+    struct disk *parent = NULL, *disk = NULL;
+    struct err err = { 0 };
+    int rc = disk_open_both(path, base, false, &fd, &base_fd, &parent, &err);
+
+    if (rc == 0)
+        rc = disk_layer_open(fd, path, true, parent, &disk, &err);
+    if (rc == 0) {
+        rc = disk_read_all(disk, path, &err);
+        disk_close(disk);
+    } else {
+        disk_close(parent);
+    }
+    return ign_disk_fail(ret_err, &err, rc);
+}
+
+int ign_disk_commit(const char *path, const char *base, struct ign_error *ret_err)
+{
+    CLEANUP(fd_closep) int fd = -1;
+    CLEANUP(fd_closep) int base_fd = -1;
+    struct disk *parent = NULL;
+    struct err err = { 0 };
+    int rc = disk_open_both(path, base, true, &fd, &base_fd, &parent, &err);
+
+    if (rc == 0)
+        rc = disk_layer_commit(fd, path, parent, &err);
+    disk_close(parent);
+    return ign_disk_fail(ret_err, &err, rc);
+}
