@@ -92,7 +92,7 @@ static bool cas64(uint64_t *host, uint64_t expected, uint64_t desired)
         if (ok) {                                                                  \
             ok = __atomic_compare_exchange_n(host, &expected, (type)X(rd), false,  \
                                              __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);  \
-            exmon_release(word);                                                       \
+            exmon_release(word);                                                   \
         }                                                                          \
         X(rm) = !ok;                                                               \
         return i + 1;                                                              \
