@@ -43,12 +43,14 @@ def start(program, guest, engine, tmp_path):
     """start(*options) boots tiny; every machine is gone when the test ends."""
     machines = []
 
-    def boot(*options, kernel=None, initramfs=True, **kwargs):
+    def boot(*options, kernel=None, initramfs=True, under_shell=False, **kwargs):
         args = [str(program), "boot", str(kernel or guest / "Image"), "--accel", engine]
         if initramfs:
             args += ["--initramfs", str(guest / "initramfs")]
-        machine = Machine(args + [str(o) for o in options],
-                          log=tmp_path / f"console{len(machines)}.log", **kwargs)
+        args += [str(o) for o in options]
+        if under_shell:  # which stays when the program has ended
+            args = ["/bin/sh", "-c", '"$@"; read -r line', "sh", *args]
+        machine = Machine(args, log=tmp_path / f"console{len(machines)}.log", **kwargs)
         machines.append(machine)
         return machine
 

@@ -13,6 +13,11 @@ TIMEOUT_S = int(os.environ.get("IGNITION_TEST_TIMEOUT", "240"))
 PROMPT = r"root@ignition:[^\r\n ]*# "
 
 
+def children(pid):
+    """The processes that a single-threaded process has started."""
+    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 class Machine:
     def __init__(self, args, log, env=None):
         self.log = log
@@ -77,8 +82,7 @@ class Machine:
 
     def vmm_pid(self):
         """The one child of the monitor process."""
-        path = f"/proc/{self.child.pid}/task/{self.child.pid}/children"
-        return int(pathlib.Path(path).read_text().split()[0])
+        return children(self.child.pid)[0]
 
     def close(self):
         if self.child.isalive():
