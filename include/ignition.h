@@ -1,11 +1,18 @@
 /*
  * ignition: run arm64 virtual machines from C.
  *
- * A machine is described by struct ign_options, created, run to its end, destroyed. There is no
- * process-wide state: with the software CPU any number of machines may live in one process.
+ * A machine is described by struct ign_options, created, started, and runs on threads of its own to
+ * its end. It may be paused on the way. With the software CPU any number of machines may live in
+ * one process; nothing is process-wide but where log lines go.
  *
  * Every function that can fail returns 0 or a negative errno, and fills *err (which may be NULL)
- * with one sentence for a person to read. Sizes are bytes. Nothing here prints.
+ * with one sentence for a person to read. Sizes are bytes.
+ *
+ * Threads: any function may be called from any thread, and for one machine from several at once,
+ * except that nothing else may use a machine that is being destroyed. Callbacks run on threads of
+ * the machine; what they may do is said with each.
+ *
+ * This is version 0: names and structs may still change, and the library's file name says so.
  */
 #ifndef IGNITION_H
 #define IGNITION_H
@@ -16,6 +23,10 @@
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
 #endif
 
 #define IGN_DRIVES_MAX  16
@@ -50,20 +61,41 @@ enum ign_kernel_format {
     IGN_KERNEL_RAW,  /* bare binary, placed and entered 0x80000 bytes above the start of RAM */
 };
 
+/* How a machine ended. */
+enum ign_end {
+    IGN_END_OFF,     /* the guest powered off */
+    IGN_END_RESET,   /* the guest asked for a reset, with no_reboot */
+    IGN_END_STOPPED, /* ign_machine_stop(), or the console's quit key */
+    IGN_END_FAILED,  /* a vCPU or the host failed; there is a sentence about it */
+};
+
 struct ign_options {
     const char *accel;   /* "auto", "hvf", "kvm", "soft" */
     const char *cpu;     /* "portable", "max", "host" */
-    unsigned smp;        /* vCPUs, 1..64 */
+    unsigned smp;        /* vCPUs, 1..64; the software CPU has up to 32 */
     uint64_t mem;        /* bytes, 16 MiB or more */
     uint64_t counter_hz; /* 0: the engine's own; others than "soft" take no other */
     struct ign_file kernel, initramfs;
     enum ign_kernel_format format;
-    const char *append; /* added to the kernel command line, may be NULL */
-    struct ign_drive drives[IGN_DRIVES_MAX];
+    const char *append;                      /* added to the kernel command line, may be NULL */
+    struct ign_drive drives[IGN_DRIVES_MAX]; /* /dev/vda upward */
     unsigned drive_count;
-    int console_in, console_out; /* descriptors of the serial console; -1: none */
-    bool console_keys; /* take Ctrl-A commands out of the input (x quit, a literal, ? help) */
-    bool no_reboot;    /* a guest reset ends the machine instead of starting it again */
+
+    /* The serial console: descriptors, -1 for none, or the callback and
+     * ign_machine_console_write(). */
+    int console_in, console_out;
+    bool console_keys; /* take Ctrl-A commands out of console_in (x quit, a literal, ? help) */
+
+    /* Output of the console, as it comes: pieces of lines, 1 to 4096 bytes. While it does not
+     * return the guest's output waits. One thread at a time; it may call anything for this machine
+     * but destroy, and must not wait for the machine's end. With console_out -1. */
+    void (*on_console)(void *ctx, const void *data, size_t len);
+    /* Called once when a machine that was started has ended; reason is the sentence of
+     * IGN_END_FAILED, else "". It may call anything for this machine but destroy. */
+    void (*on_exit)(void *ctx, enum ign_end end, const char *reason);
+    void *ctx; /* of both callbacks */
+
+    bool no_reboot; /* a guest reset ends the machine instead of starting it again */
     /* Time follows the guest's instructions and entropy is a fixed sequence, so that two runs with
      * the same files and no input are the same to the last instruction. "soft" with one vCPU. */
     bool deterministic;
@@ -73,32 +105,46 @@ struct ign_options {
 /* Defaults: auto, portable, 1 vCPU, 512 MiB, no files, no console. */
 void ign_options_init(struct ign_options *options);
 
-enum ign_end {
-    IGN_END_OFF,     /* the guest powered off */
-    IGN_END_RESET,   /* the guest asked for a reset, with no_reboot */
-    IGN_END_STOPPED, /* ign_machine_stop() or the console's quit key */
-};
-
 /* Build a machine up to its first instruction. Everything that options points to stays valid until
  * ign_machine_destroy(). Returns -EINVAL for options out of range. */
 int ign_machine_create(const struct ign_options *options, struct ign_machine **ret_machine,
                        struct ign_error *err);
 
-/* Run until the end. Blocks; one thread, once. */
-int ign_machine_run(struct ign_machine *machine, enum ign_end *ret_end, struct ign_error *err);
+/* Let the guest run, on threads of the machine; returns at once. Once a machine: -EALREADY. */
+int ign_machine_start(struct ign_machine *machine, struct ign_error *err);
 
-/* Make ign_machine_run() return soon. Any thread. */
+/*
+ * Stop the guest between two instructions; and let it go on. When pause has returned, no vCPU and
+ * no device moves, and the guest's counter stands still, so that the pause costs it no time. Its
+ * real-time clock goes on. Pauses do not count: a second one, and a second resume, do nothing.
+ *
+ * -EINVAL before the start, -ESHUTDOWN when the machine has ended.
+ */
+int ign_machine_pause(struct ign_machine *machine, struct ign_error *err);
+int ign_machine_resume(struct ign_machine *machine, struct ign_error *err);
+
+/* End the machine soon, without a word to the guest; one that is not started yet ends when it is.
+ * Returns at once. */
 void ign_machine_stop(struct ign_machine *machine);
 
-/* Instructions that the guest has executed, where the engine counts ("soft"); 0 elsewhere. When
- * ign_machine_run() has returned. */
+/* Wait for the end of a machine that was started. *ret_end may be NULL. After IGN_END_FAILED it
+ * returns that error; else 0, or -EINVAL before the start. */
+int ign_machine_wait(struct ign_machine *machine, enum ign_end *ret_end, struct ign_error *err);
+
+/* Type on the serial console of a machine with on_console. Returns how many bytes were taken, 0 to
+ * len: fewer while the guest does not read, after 64 KiB or so. Never blocks. */
+size_t ign_machine_console_write(struct ign_machine *machine, const void *data, size_t len);
+
+/* Instructions that the guest has executed, where the engine counts ("soft"); 0 elsewhere. While it
+ * is paused or has ended. */
 uint64_t ign_machine_instructions(const struct ign_machine *machine);
 
 /* A checksum over the guest's RAM; the same number means the same content to any purpose but a
- * forger's. When ign_machine_run() has returned. */
+ * forger's. While the machine is paused or has ended. */
 uint64_t ign_machine_ram_checksum(const struct ign_machine *machine);
 
-/* Free a machine that is not running. NULL is fine. */
+/* Free a machine; one that runs is stopped first, and its callbacks have returned. Not from a
+ * callback. NULL is fine. */
 void ign_machine_destroy(struct ign_machine *machine);
 
 #define IGN_DISK_BASE_MAX 3584
@@ -124,8 +170,23 @@ int ign_disk_check(const char *path, const char *base, struct ign_error *err);
  * interrupted commit it must be given: it can no longer be recognised. */
 int ign_disk_commit(const char *path, const char *base, struct ign_error *err);
 
+enum ign_log_level { IGN_LOG_ERROR, IGN_LOG_WARN, IGN_LOG_GUEST, IGN_LOG_INFO, IGN_LOG_DEBUG };
+
+/* A line about what the library does (area: which part, such as "disk"), without a newline. Any
+ * thread, perhaps with locks held: it must return soon, and call nothing of this library. */
+typedef void (*ign_log_fn)(void *ctx, enum ign_log_level level, const char *area, const char *text);
+
+/* Where log lines go, and up to which level. NULL: to standard error, which is where errors,
+ * warnings and lines about the guest's misdeeds go by default. For the whole process; before the
+ * first machine is created. */
+void ign_log_set(ign_log_fn fn, void *ctx, enum ign_log_level level);
+
 /* "0.1.0" */
 const char *ign_version(void);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

@@ -224,7 +224,6 @@ static int boot_vmm(void *ctx, struct link *link, char text[ERR_MAX])
     struct boot *boot = ctx;
     struct ign_machine *machine = NULL;
     struct ign_error err;
-    enum ign_end end;
     int rc = ign_machine_create(&boot->options, &machine, &err);
 
     if (rc == 0) {
@@ -233,7 +232,9 @@ static int boot_vmm(void *ctx, struct link *link, char text[ERR_MAX])
             snprintf(err.message, sizeof(err.message), "start the link thread: %s", strerror(-rc));
     }
     if (rc == 0)
-        rc = ign_machine_run(machine, &end, &err);
+        rc = ign_machine_start(machine, &err);
+    if (rc == 0)
+        rc = ign_machine_wait(machine, NULL, &err);
     if (rc == 0 && boot->stats)
         boot_stats(boot, machine);
     if (rc < 0)

@@ -25,17 +25,17 @@ struct console {
     const struct console_ops *ops;
     void *ctx;
 
+    struct console_config config;
+
     /* Input: I/O thread only. */
-    int in_fd;
-    bool keys, escaped;
-    struct ev_fd *in_ev;   /* NULL: in_fd cannot be watched (a plain file) and never blocks */
+    bool escaped;
+    struct ev_fd *in_ev;   /* NULL: config.in cannot be watched (a plain file) and never blocks */
     struct ev_task *pump;  /* offer what is waiting, read more */
     bool in_ready, in_end; /* something to read; end of file seen */
     uint8_t in[IN_SIZE];
     size_t in_at, in_len;
 
     /* Output. */
-    int out_fd;
     struct thread writer;
     struct lock lock;
     struct cond cond;
@@ -51,6 +51,14 @@ static void console_free(struct console *con)
     cond_fini(&con->cond);
     lock_fini(&con->lock);
     free(con);
+}
+
+static int console_put(struct console *con, const uint8_t *data, size_t len)
+{
+    if (!con->config.sink)
+        return fd_write_full(con->config.out, data, len);
+    con->config.sink(con->config.sink_ctx, data, len);
+    return 0;
 }
 
 static void console_writer_main(void *arg)
@@ -70,7 +78,7 @@ static void console_writer_main(void *arg)
         for (; n < con->out_n && n < sizeof(part); n++)
             part[n] = con->out[(con->out_head + n) % OUT_SIZE];
         lock_drop(&con->lock);
-        int rc = fd_write_full(con->out_fd, part, n);
+        int rc = console_put(con, part, n);
         lock_take(&con->lock);
         if (con->abandoned)
             break;
@@ -100,7 +108,7 @@ size_t console_tx(struct console *con, const uint8_t *data, size_t len)
     size_t n;
 
     lock_take(&con->lock);
-    if (con->out_fd < 0 || con->out_failed) {
+    if (!con->writer.running || con->out_failed) {
         lock_drop(&con->lock);
         return len;
     }
@@ -183,7 +191,7 @@ static void console_read(struct console *con)
         con->in_len -= con->in_at;
         con->in_at = 0;
     }
-    n = read(con->in_fd, con->in + con->in_len, IN_SIZE - con->in_len);
+    n = read(con->config.in, con->in + con->in_len, IN_SIZE - con->in_len);
     con->in_ready = false;
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
@@ -191,7 +199,7 @@ static void console_read(struct console *con)
         con->in_end = true;
     else
         con->in_len +=
-            con->keys ? console_filter(con, con->in + con->in_len, (size_t)n) : (size_t)n;
+            con->config.keys ? console_filter(con, con->in + con->in_len, (size_t)n) : (size_t)n;
 }
 
 /* Feed the guest; read on while there is something to read and room to keep it. */
@@ -229,23 +237,24 @@ void console_rx_room(struct console *con)
 
 static int console_init_input(struct console *con, struct evloop *loop, struct err *err)
 {
-    struct pollfd pfd = { .fd = con->in_fd, .events = POLLIN };
+    struct pollfd pfd = { .fd = con->config.in, .events = POLLIN };
 
     con->pump = ev_task_add(loop, console_pump, con);
     if (!con->pump)
         return err_set(err, ENOMEM, "console: out of memory");
-    if (con->in_fd < 0 || poll(&pfd, 1, 0) < 0 || (pfd.revents & POLLNVAL)) {
+    if (con->config.in < 0 || poll(&pfd, 1, 0) < 0 || (pfd.revents & POLLNVAL)) {
         con->in_end = true;
         return 0;
     }
-    con->in_ev = ev_fd_add(loop, con->in_fd, EV_IN, console_readable, con);
+    con->in_ev = ev_fd_add(loop, con->config.in, EV_IN, console_readable, con);
     if (!con->in_ev)
         ev_task_wake(con->pump); /* a plain file or /dev/null: always readable, cannot be watched */
     return 0;
 }
 
-int console_create(struct evloop *loop, int in, int out, bool keys, const struct console_ops *ops,
-                   void *ctx, struct console **ret_console, struct err *err)
+int console_create(struct evloop *loop, const struct console_config *config,
+                   const struct console_ops *ops, void *ctx, struct console **ret_console,
+                   struct err *err)
 {
     struct console *con = calloc(1, sizeof(*con));
     int rc;
@@ -254,13 +263,11 @@ int console_create(struct evloop *loop, int in, int out, bool keys, const struct
         return err_set(err, ENOMEM, "console: out of memory");
     con->ops = ops;
     con->ctx = ctx;
-    con->in_fd = in;
-    con->out_fd = out;
-    con->keys = keys;
+    con->config = *config;
     lock_init(&con->lock);
     cond_init(&con->cond);
     rc = console_init_input(con, loop, err);
-    if (rc == 0 && out >= 0) {
+    if (rc == 0 && (config->out >= 0 || config->sink)) {
         rc = thread_start(&con->writer, "console", console_writer_main, con);
         if (rc < 0)
             err_set(err, -rc, "start the console's thread: %s", strerror(-rc));
@@ -285,7 +292,7 @@ void console_destroy(struct console *con)
         con->stop = true;
         con->out_full = false; /* nobody waits for room any more */
         /* A host that takes nothing: leave the thread in its write, and the struct to it. */
-        con->abandoned = con->out_n && !con->out_failed;
+        con->abandoned = !con->config.sink && con->out_n && !con->out_failed;
         bool abandoned = con->abandoned;
         cond_broadcast(&con->cond);
         lock_drop(&con->lock);

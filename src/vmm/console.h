@@ -1,6 +1,6 @@
 /*
- * The host side of the serial console: two descriptors, the Ctrl-A commands, and flow control in
- * both directions.
+ * The host side of the serial console: two descriptors or a function, the Ctrl-A commands, and flow
+ * control in both directions.
  *
  * Input is read only when the guest has room, so a paste of any size waits in the host's own
  * buffers and arrives whole. Output goes through a bounded buffer to a writer thread: a terminal
@@ -22,13 +22,21 @@ struct console_ops {
     void (*quit)(void *ctx);
 };
 
-/* in, out: descriptors that stay open, -1 for none. keys: take Ctrl-A commands out of the input.
- * The event loop is not running yet. */
-MUST_CHECK int console_create(struct evloop *loop, int in, int out, bool keys,
+struct console_config {
+    int in, out; /* descriptors that stay open, -1 for none */
+    bool keys;   /* take Ctrl-A commands out of the input */
+    /* Takes the output instead of a descriptor, or NULL. Writer thread; may block. */
+    void (*sink)(void *ctx, const void *data, size_t len);
+    void *sink_ctx;
+};
+
+/* The event loop is not running yet. */
+MUST_CHECK int console_create(struct evloop *loop, const struct console_config *config,
                               const struct console_ops *ops, void *ctx,
                               struct console **ret_console, struct err *err);
 
-/* Ends the writer; output that the host does not take within a second is lost. NULL is fine. */
+/* Ends the writer; output that a descriptor does not take within a second is lost, a sink gets all
+ * of it. NULL is fine. */
 void console_destroy(struct console *console);
 
 /* Queue guest output. Returns how many bytes were taken; tx_room() follows when it was not all.

@@ -103,8 +103,8 @@ static int devmgr_add_serial(struct devmgr *mgr, struct err *err)
     struct serial_backend backend = { .tx = devmgr_serial_tx,
                                       .rx_room = devmgr_serial_rx_room,
                                       .ctx = mgr };
-    int rc = console_create(mgr->machine->loop, config->console_in, config->console_out,
-                            config->console_keys, &console_ops, mgr, &mgr->console, err);
+    int rc =
+        console_create(mgr->machine->loop, &config->console, &console_ops, mgr, &mgr->console, err);
 
     if (rc == 0)
         rc = serial_create(&backend, &mgr->serial, err);

@@ -169,16 +169,17 @@ static void machine_restart(struct machine *machine)
     int rc;
 
     log_info("machine", "the guest asked for a reset: starting again");
-    machine_pause(machine);
+    pause_take(machine);
     machine_power_off(machine);
     devmgr_reset(machine->devs);
     gmem_clear(machine->mem);
     rc = machine_power_on(machine, &err);
-    lock_take(&machine->lock);
-    machine->reset = false;
-    lock_drop(&machine->lock);
     if (rc < 0)
         machine_fail(machine, "restart: %s", err.msg);
+    lock_take(&machine->lock);
+    machine->reset = false;
+    machine->restarting = false;
+    lock_drop(&machine->lock);
     machine_resume(machine);
 }
 
@@ -189,7 +190,8 @@ enum machine_end machine_run(struct machine *machine, struct err *err)
     machine_resume(machine);
     lock_take(&machine->lock);
     while (machine->end == MACHINE_RUNNING) {
-        if (machine->reset) {
+        if (machine->reset && !machine->pauses) {
+            machine->restarting = true; /* who wants to pause waits until all is there again */
             lock_drop(&machine->lock);
             machine_restart(machine);
             lock_take(&machine->lock);

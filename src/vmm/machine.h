@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/state.h"
 #include "hv/hv.h"
+#include "vmm/console.h"
 
 #define MACHINE_DRIVES_MAX 16
 
@@ -40,11 +41,10 @@ struct machine_config {
     const char *append; /* command line after the defaults, "" for none */
     struct machine_drive drives[MACHINE_DRIVES_MAX];
     unsigned drive_count;
-    int console_in, console_out; /* -1: none */
-    bool console_keys;           /* Ctrl-A commands are ours */
-    bool no_reboot;              /* a guest reset ends the machine */
-    bool deterministic;          /* two runs are the same, to the instruction; see docs/cpu.md */
-    uint64_t start_ns;           /* clock_mono_ns() when the user asked for it */
+    struct console_config console;
+    bool no_reboot;     /* a guest reset ends the machine */
+    bool deterministic; /* two runs are the same, to the instruction; see docs/cpu.md */
+    uint64_t start_ns;  /* clock_mono_ns() when the user asked for it */
 };
 
 /* How a machine ended. */
@@ -72,6 +72,12 @@ void machine_stop(struct machine *machine);
  * Nested pauses count. Any thread but a vCPU's or the I/O thread. See pause.c. */
 void machine_pause(struct machine *machine);
 void machine_resume(struct machine *machine);
+
+/* The same for a user, who may leave the machine paused for long: the guest's counter stands still,
+ * so that no timer of the guest expires because of it. Not nested. -ESHUTDOWN when the machine has
+ * ended; it is as it was before then. */
+MUST_CHECK int machine_freeze(struct machine *machine, struct err *err);
+MUST_CHECK int machine_thaw(struct machine *machine, struct err *err);
 
 /* While paused: everything but RAM, as records (base/state.h). Loading wants a machine with the
  * same devices and number of vCPUs; a refusal leaves it unusable. */

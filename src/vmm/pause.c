@@ -14,6 +14,11 @@
  */
 #include "vmm/pause.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+
 /* On the I/O thread: stay here while somebody pauses. */
 void pause_io_hold(void *ctx)
 {
@@ -42,14 +47,28 @@ static bool pause_complete_locked(const struct machine *machine) REQUIRES(machin
     return true;
 }
 
-void machine_pause(struct machine *machine)
+static void pause_take_locked(struct machine *machine) REQUIRES(machine->lock)
 {
-    lock_take(&machine->lock);
     machine->pauses++;
     vcpu_kick_all_locked(machine);
     ev_task_wake(machine->hold_task);
     while (!pause_complete_locked(machine))
         cond_wait(&machine->cond, &machine->lock);
+}
+
+void pause_take(struct machine *machine)
+{
+    lock_take(&machine->lock);
+    pause_take_locked(machine);
+    lock_drop(&machine->lock);
+}
+
+void machine_pause(struct machine *machine)
+{
+    lock_take(&machine->lock);
+    while (machine->restarting)
+        cond_wait(&machine->cond, &machine->lock);
+    pause_take_locked(machine);
     lock_drop(&machine->lock);
 }
 
@@ -59,4 +78,58 @@ void machine_resume(struct machine *machine)
     machine->pauses--;
     cond_broadcast(&machine->cond);
     lock_drop(&machine->lock);
+}
+
+static int pause_read_counter(struct hv_vcpu *hv, void *arg, struct err *err)
+{
+    CLEANUP(freep) struct vcpu_state *state = calloc(1, sizeof(*state));
+    uint64_t *ret_count = arg;
+    int rc = state ? hv->hv->ops->vcpu_get(hv, state, err) : err_set(err, ENOMEM, "out of memory");
+
+    if (rc == 0)
+        *ret_count = state->cntvct;
+    return rc;
+}
+
+static int pause_set_counter(struct hv_vcpu *hv, void *arg, struct err *err)
+{
+    const uint64_t *count = arg;
+
+    return hv->hv->ops->set_counter(hv, *count, err);
+}
+
+static bool pause_has_ended(struct machine *machine)
+{
+    bool ended;
+
+    lock_take(&machine->lock);
+    ended = machine->end != MACHINE_RUNNING;
+    lock_drop(&machine->lock);
+    return ended;
+}
+
+/* While paused and not ended, every vCPU exists and serves calls. */
+int machine_freeze(struct machine *machine, struct err *err)
+{
+    int rc;
+
+    machine_pause(machine);
+    rc = pause_has_ended(machine)
+             ? err_set(err, ESHUTDOWN, "the machine has ended")
+             : vcpu_call(&machine->vcpus[0], pause_read_counter, &machine->frozen_at, err);
+    if (rc < 0)
+        machine_resume(machine);
+    return rc;
+}
+
+int machine_thaw(struct machine *machine, struct err *err)
+{
+    int rc = 0;
+
+    if (pause_has_ended(machine))
+        rc = err_set(err, ESHUTDOWN, "the machine has ended");
+    else if (!machine->config.deterministic) /* there time stands still by itself */
+        rc = vcpu_call(&machine->vcpus[0], pause_set_counter, &machine->frozen_at, err);
+    machine_resume(machine);
+    return rc;
 }

@@ -78,10 +78,9 @@ static struct rig *rig_start(bool keys, size_t room)
     rig->room = room;
     assert_int_equal(fd_socketpair(rig->in), 0);
     assert_int_equal(fd_socketpair(rig->out), 0);
+    struct console_config config = { .in = rig->in[1], .out = rig->out[1], .keys = keys };
     assert_int_equal(evloop_create(&rig->loop, NULL), 0);
-    assert_int_equal(
-        console_create(rig->loop, rig->in[1], rig->out[1], keys, &rig_ops, rig, &rig->con, NULL),
-        0);
+    assert_int_equal(console_create(rig->loop, &config, &rig_ops, rig, &rig->con, NULL), 0);
     assert_int_equal(thread_start(&rig->io, "io", io_main, rig), 0);
     return rig;
 }

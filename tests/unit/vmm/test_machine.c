@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/thread.h"
-#include "vmm/machine.h"
+#include "vmm/machine_int.h"
 
 #define COUNTER UINT64_C(0x40200000) /* the guest counts here ... */
 #define FLAG    UINT64_C(0x40200008) /* ... until this is not zero */
@@ -82,8 +82,7 @@ static struct rig *rig_new(const uint32_t *code, size_t len)
         .initramfs.fd = -1,
         .format = IMAGE_RAW,
         .append = "",
-        .console_in = -1,
-        .console_out = -1,
+        .console = { .in = -1, .out = -1 },
         .start_ns = clock_mono_ns(),
     };
     assert_int_equal(hv_find("soft", &rig->config.engine, NULL), 0);
@@ -179,6 +178,32 @@ static void test_nothing_moves_while_paused(void **state)
     rig_wait_counter(rig, seen + 1000);
     machine_stop(rig->machine);
     assert_int_equal(rig_join(rig), MACHINE_STOPPED);
+    rig_free(rig);
+}
+
+/* The guest's counter moves by no more than the host's clock while the guest ran. */
+static void test_a_freeze_costs_the_guest_no_time(void **state)
+{
+    struct rig *rig = rig_create(count_until_flag, sizeof(count_until_flag));
+    uint64_t before, ran_ns, frozen_ns = 200 * (NS_PER_S / 1000), hz;
+
+    rig_run(rig);
+    rig_wait_counter(rig, 1000);
+    assert_int_equal(machine_freeze(rig->machine, NULL), 0);
+    hz = rig->machine->hv->counter_hz;
+    before = rig->machine->frozen_at;
+    for (uint64_t start = clock_mono_ns(); clock_mono_ns() - start < frozen_ns;)
+        sched_yield();
+    ran_ns = clock_mono_ns();
+    assert_int_equal(machine_thaw(rig->machine, NULL), 0);
+    assert_int_equal(machine_freeze(rig->machine, NULL), 0);
+    ran_ns = clock_mono_ns() - ran_ns;
+    assert_true(rig->machine->frozen_at >= before);
+    assert_true(rig->machine->frozen_at - before <= ran_ns * hz / NS_PER_S + 1);
+    assert_int_equal(machine_thaw(rig->machine, NULL), 0);
+    machine_stop(rig->machine);
+    assert_int_equal(rig_join(rig), MACHINE_STOPPED);
+    assert_int_equal(machine_freeze(rig->machine, &rig->err), -ESHUTDOWN);
     rig_free(rig);
 }
 
@@ -361,6 +386,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_power_off_ends_the_run),
         cmocka_unit_test(test_nothing_moves_while_paused),
+        cmocka_unit_test(test_a_freeze_costs_the_guest_no_time),
         cmocka_unit_test(test_save_load_go_on),
         cmocka_unit_test(test_three_vcpus_pause_save_and_go_on),
         cmocka_unit_test(test_damaged_state_is_refused),
