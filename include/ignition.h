@@ -95,7 +95,9 @@ struct ign_options {
     void (*on_exit)(void *ctx, enum ign_end end, const char *reason);
     void *ctx; /* of both callbacks */
 
-    bool no_reboot; /* a guest reset ends the machine instead of starting it again */
+    bool no_jit;        /* "soft": interpret, instead of translating to the host's code */
+    uint64_t jit_cache; /* bytes of host code that are kept; 0: 64 MiB */
+    bool no_reboot;     /* a guest reset ends the machine instead of starting it again */
     /* Time follows the guest's instructions and entropy is a fixed sequence, so that two runs with
      * the same files and no input are the same to the last instruction. "soft" with one vCPU. */
     bool deterministic;

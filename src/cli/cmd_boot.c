@@ -15,9 +15,9 @@
 #include "monitor/monitor.h"
 
 struct boot_opts {
-    const char *accel, *cpu, *append, *initramfs, *format;
+    const char *accel, *cpu, *append, *initramfs, *format, *jit;
     uint32_t smp;
-    uint64_t mem, counter_hz;
+    uint64_t mem, counter_hz, jit_cache;
     struct opt_list disks;
     bool no_reboot, deterministic, quiet, debug, stats;
 };
@@ -86,6 +86,21 @@ static const struct opt boot_opts[] = {
       .max = UINT64_C(1000000000),
       .arg = "HZ",
       .help = "frequency of the guest's counter (soft; 0: 24 MHz)" },
+    { .name = "jit",
+      .type = OPT_ENUM,
+      .where = O(jit),
+      .def = "on",
+      .words = "on|off",
+      .arg = "WORD",
+      .help = "on: translate the guest's code; off: interpret it (soft)" },
+    { .name = "jit-cache",
+      .type = OPT_SIZE,
+      .where = O(jit_cache),
+      .def = "64M",
+      .min = 1 * MIB,
+      .max = 1024 * MIB,
+      .arg = "SIZE",
+      .help = "host code that is kept (soft)" },
     { .name = "no-reboot",
       .type = OPT_FLAG,
       .where = O(no_reboot),
@@ -269,6 +284,8 @@ static int boot_prepare(const struct boot_opts *opts, const char **args, unsigne
     options->mem = opts->mem;
     options->counter_hz = opts->counter_hz;
     options->no_reboot = opts->no_reboot;
+    options->no_jit = !strcmp(opts->jit, "off");
+    options->jit_cache = opts->jit_cache;
     options->deterministic = opts->deterministic;
     options->format = strcmp(opts->format, "raw") ? IGN_KERNEL_AUTO : IGN_KERNEL_RAW;
     options->console_in = STDIN_FILENO;

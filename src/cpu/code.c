@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "cpu/interp.h"
+#include "cpu/jit/jit.h"
 #include "cpu/mmu.h"
 
 #define CODE_BYTES_VCPU (64 * MIB)
@@ -125,6 +126,8 @@ static void read_again(struct cpu *c, gpa_t gpa, unsigned first, unsigned count)
 
 void code_invalidate_line(struct cpu *c, gpa_t gpa)
 {
+    if (c->soc->jit)
+        jit_kill(c->soc->jit, align_down(gpa, 4 * CODE_LINE_INSNS), 4 * CODE_LINE_INSNS);
     read_again(c, gpa, (unsigned)(gpa % CODE_PAGE_SIZE / 4 / CODE_LINE_INSNS * CODE_LINE_INSNS),
                CODE_LINE_INSNS);
 }
@@ -136,6 +139,8 @@ void code_invalidate_page(struct cpu *c, gpa_t gpa)
 
 void code_invalidate_all(struct cpu *c)
 {
+    if (c->soc->jit)
+        jit_kill_all(c->soc->jit);
     cpu_request(c, CPU_REQ_CODE);
 }
 

@@ -52,6 +52,7 @@ struct a64_insn;
 struct code_cache;
 struct code_page;
 struct gic;
+struct jit;
 struct soc;
 struct tlb;
 
@@ -84,16 +85,29 @@ enum cpu_stop {
     CPU_STOP_ERROR /* c->reason says why */
 };
 
+/* Returns that are predicted, a power of two. */
+#define JIT_RING 16
+
+struct jit_jump {
+    uint64_t tag; /* virtual address ^ key; 0: none */
+    const uint8_t *host;
+};
+
 struct cpu {
-    /* Hot part: what every handler touches. */
+    /* Hot part: what every handler touches. The first 256 bytes are reached by short offsets from
+     * translated code. */
+    _Atomic uint32_t request; /* enum cpu_request */
+    uint32_t jit_top;         /* byte offset of the youngest entry of jit_ring */
+    uint64_t nzcv;            /* bits 31:28 as in SPSR */
+    uint64_t retired;         /* instructions, up to the last block edge */
+    gva_t jit_va;             /* address of the page that translated code executes in */
+    uint64_t jit_key;         /* context and state of the moment, for tags of jit_jump */
     uint64_t x[REG_COUNT];
-    uint64_t nzcv;                /* bits 31:28 as in SPSR */
     const struct a64_insn *insn;  /* the instruction being executed; NULL between two */
     const struct a64_insn *block; /* the first one that `retired` does not count yet */
     struct code_page *page;       /* the predecoded page that insn lies in */
     gva_t page_va;                /* its virtual address */
     gva_t pc;                     /* the next instruction, where insn is NULL */
-    _Atomic uint32_t request;     /* enum cpu_request */
     union vreg v[32];
     uint64_t fpcr, fpsr;
 
@@ -125,8 +139,6 @@ struct cpu {
         uint64_t os_lock, dbgclaim;
         uint64_t cntv_ctl, cntv_cval, cntp_ctl, cntp_cval;
     } sys;
-    uint64_t retired; /* instructions, up to the last block edge */
-
     /* Where `retired` has to be looked at, exactly; see cpu_due_at(). UINT64_MAX: nowhere. */
     uint64_t due;  /* before the instruction with this number, timer_update() is called */
     uint64_t edge; /* from here on instructions are executed one by one, so as not to miss it */
@@ -139,6 +151,12 @@ struct cpu {
     struct broadcast_ring ring;
     _Atomic bool running; /* inside cpu_run(): whoever waits for this vCPU has to wait */
     bool unsynced;        /* something was sent since the last DSB */
+
+    /* The translator's; see jit/jit.h. */
+    struct jit_jump jit_ring[JIT_RING];
+    uint64_t jit_generation; /* of the code cache, that the jump cache is of */
+    unsigned jit_wraps;      /* tlb.wraps, likewise */
+    _Atomic bool in_jit;     /* inside translated code */
 
     /* Cold part. */
     struct soc *soc;
@@ -173,6 +191,7 @@ struct soc {
     struct soc_range ranges[SOC_RANGES_MAX];
     unsigned range_count;
     struct exmon exmon;
+    struct jit *jit;  /* NULL: all is interpreted */
     unsigned pa_bits; /* ID_AA64MMFR0_EL1.PARange */
     uint64_t counter_hz;
     bool deterministic;  /* one vCPU: its instructions are the clock, a nanosecond each, and */

@@ -12,6 +12,7 @@
 #include "cpu/debug.h"
 #include "cpu/exc.h"
 #include "cpu/gic.h"
+#include "cpu/jit/jit.h"
 #include "cpu/mmu.h"
 #include "cpu/sysreg_row.h"
 #include "cpu/timer.h"
@@ -22,20 +23,22 @@
 
 int cpu_create(struct soc *soc, unsigned index, struct cpu **ret_cpu, struct err *err)
 {
-    struct cpu *c = calloc(1, sizeof(*c));
+    struct cpu_whole *whole = calloc(1, sizeof(*whole));
     struct vcpu_state state;
+    struct cpu *c;
     int rc;
 
-    if (!c)
+    if (!whole)
         return err_set(err, ENOMEM, "vCPU %u: out of memory", index);
+    c = &whole->cpu;
+    c->tlb = &whole->tlb;
+    tlb_init(c->tlb);
     c->soc = soc;
     c->index = index;
     c->wake_ns = UINT64_MAX;
     cpu_due_at(c, UINT64_MAX);
     broadcast_init(&c->ring);
-    rc = tlb_create(&c->tlb, err);
-    if (rc == 0)
-        rc = code_create(&c->code, err);
+    rc = code_create(&c->code, err);
     vcpu_state_reset(&state);
     state.power = index == 0 ? VCPU_ON : VCPU_OFF;
     if (rc == 0)
@@ -57,8 +60,7 @@ void cpu_destroy(struct cpu *c)
         c->soc->cpus[c->index] = NULL;
     broadcast_fini(&c->ring);
     code_destroy(c->code);
-    tlb_destroy(c->tlb);
-    free(c);
+    free(container_of(c, struct cpu_whole, cpu));
 }
 
 void cpu_get_state(struct cpu *c, struct vcpu_state *ret_state)

@@ -13,6 +13,7 @@
 #include "cpu/code.h"
 #include "cpu/debug.h"
 #include "cpu/exc.h"
+#include "cpu/jit/jit.h"
 #include "cpu/mmu.h"
 #include "cpu/sysreg_access.h"
 #include "cpu/timer.h"
@@ -70,7 +71,7 @@ void cpu_mmio_done(struct cpu *c, uint64_t data)
 
 /* AArch64.BranchAddr (Arm DDI 0487, shared/functions): with top-byte-ignore the tag of a branch
  * target does not reach the PC. */
-static void drop_tag(struct cpu *c)
+void interp_drop_tag(struct cpu *c)
 {
     uint64_t top = c->pc >> 55;
 
@@ -80,9 +81,9 @@ static void drop_tag(struct cpu *c)
 
 /* The slot of the instruction at c->pc; makes its page the current one. Faults like a fetch, in the
  * order of D1.3.5: PC alignment, translation, breakpoint, illegal state. */
-static const struct a64_insn *fetch(struct cpu *c)
+const struct a64_insn *interp_fetch(struct cpu *c)
 {
-    drop_tag(c);
+    interp_drop_tag(c);
     if (UNLIKELY(c->pc & 3))
         exc_pc_align(c, c->pc);
     c->page = mmu_fetch_page(c, c->pc);
@@ -132,7 +133,7 @@ static bool look(struct cpu *c)
  * it leaves by cpu_escape(). Returns its slot. */
 static const struct a64_insn *run_one(struct cpu *c)
 {
-    const struct a64_insn *i = fetch(c), *next;
+    const struct a64_insn *i = interp_fetch(c), *next;
 
     c->insn = i;
     next = i->fn(c, i);
@@ -141,7 +142,7 @@ static const struct a64_insn *run_one(struct cpu *c)
         c->pc = cpu_insn_va(c, next);
     }
     c->insn = NULL;
-    drop_tag(c);
+    interp_drop_tag(c);
     return i;
 }
 
@@ -161,7 +162,7 @@ static void step(struct cpu *c)
         if (!(c->debug & DEBUG_STEP)) /* it turned stepping off */
             return;
     }
-    drop_tag(c);
+    interp_drop_tag(c);
     debug_step_taken(c, stepped, raw);
 }
 
@@ -179,14 +180,14 @@ static void finish_mmio(struct cpu *c)
 
 static void run_blocks(struct cpu *c)
 {
-    const struct a64_insn *i = fetch(c);
+    const struct a64_insn *i = interp_fetch(c);
 
     while (i) {
         c->insn = i;
         i = i->fn(c, i);
     }
     c->insn = NULL;
-    drop_tag(c); /* before an interrupt saves it, or a kick shows it */
+    interp_drop_tag(c); /* before an interrupt saves it, or a kick shows it */
 }
 
 /* Debug exceptions may come, or the clock has to be looked at soon: one instruction where something
@@ -209,6 +210,8 @@ static enum cpu_stop run(struct cpu *c)
         c->retired += (uint64_t)(c->insn - c->block);
         c->insn = NULL;
     }
+    if (how)
+        atomic_store_explicit(&c->in_jit, false, memory_order_release);
     if (how == CPU_ESCAPE_STOP)
         return c->stop;
     if (how == CPU_ESCAPE_GO_ON)
@@ -216,10 +219,10 @@ static enum cpu_stop run(struct cpu *c)
     if (c->replay.count)
         finish_mmio(c);
     while (!look(c)) {
-        if (LIKELY(!c->debug && c->retired < c->edge))
-            run_blocks(c);
-        else
+        if (UNLIKELY(c->debug || c->retired >= c->edge))
             run_watched(c);
+        else if (!c->soc->jit || !jit_run(c))
+            run_blocks(c);
     }
     return c->stop;
 }

@@ -9,6 +9,7 @@
 #include "cpu/debug.h"
 #include "cpu/devmem.h"
 #include "cpu/exc.h"
+#include "cpu/jit/jit.h"
 #include "cpu/mmu_walk.h"
 #include "cpu/soc.h"
 
@@ -410,6 +411,7 @@ void mmu_update(struct cpu *c)
     if (!(c->sys.tcr_el1 & TCR_AS))
         asid &= 0xff;
     tlb_select(c->tlb, c->sys.sctlr_el1 & SCTLR_M, asid);
+    jit_forget_returns(c);
     mmu_update_view(c);
 }
 
@@ -430,7 +432,10 @@ void mmu_flush_asid(struct cpu *c, uint16_t asid)
 
 void mmu_flush_va(struct cpu *c, gva_t va)
 {
-    tlb_flush_va(c->tlb, va);
+    if (tlb_flush_va(c->tlb, va))
+        jit_forget_all(c);
+    else
+        jit_forget_va(c, va);
 }
 
 void mmu_flush_writable(struct cpu *c)

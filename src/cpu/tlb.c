@@ -1,23 +1,9 @@
 /* TLB bookkeeping: contexts, and the invalidations that TLBI asks for. */
 #include "cpu/tlb.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
-int tlb_create(struct tlb **ret_tlb, struct err *err)
+void tlb_init(struct tlb *tlb)
 {
-    struct tlb *tlb = calloc(1, sizeof(*tlb));
-
-    if (!tlb)
-        return err_set(err, ENOMEM, "TLB: out of memory");
     tlb->next = 1;
-    *ret_tlb = tlb;
-    return 0;
-}
-
-void tlb_destroy(struct tlb *tlb)
-{
-    free(tlb);
 }
 
 /* Forget every context; the entries made under them cannot be found again. */
@@ -39,6 +25,7 @@ static uint16_t new_context(struct tlb *tlb)
         memset(tlb->data, 0, sizeof(tlb->data));
         memset(tlb->fetch, 0, sizeof(tlb->fetch));
         tlb->next = 1;
+        tlb->wraps++;
     }
     return tlb->next++;
 }
@@ -112,7 +99,7 @@ void tlb_note(struct tlb *tlb, gva_t va, unsigned shift, bool global)
 void tlb_flush_all(struct tlb *tlb)
 {
     drop_contexts(tlb);
-    tlb->key[0] = tlb->key[1] = TLB_KEY_NONE;
+    tlb->key[0] = tlb->key[1] = tlb->user_key = TLB_KEY_NONE;
 }
 
 void tlb_flush_asid(struct tlb *tlb, uint16_t asid)
@@ -138,16 +125,17 @@ static void drop(struct tlb_entry *entry, struct tlb_fetch *fetch, gva_t va)
 
 /* A mapping above 4 KiB has entries wherever it was touched; look at all of them when there may be
  * one that covers va. */
-void tlb_flush_va(struct tlb *tlb, gva_t va)
+bool tlb_flush_va(struct tlb *tlb, gva_t va)
 {
     if (!tlb->huge && !(tlb->big[big_bit(va) / 64] & BIT(big_bit(va) % 64))) {
         drop(tlb_slot(tlb, va), tlb_fetch_slot(tlb, va), va);
-        return;
+        return false;
     }
     for (unsigned i = 0; i < TLB_SIZE; i++)
         drop(&tlb->data[i], NULL, va);
     for (unsigned i = 0; i < TLB_FETCH_SIZE; i++)
         drop(NULL, &tlb->fetch[i], va);
+    return true;
 }
 
 void tlb_flush_writable(struct tlb *tlb)

@@ -43,8 +43,10 @@ struct tlb_fetch {
 };
 
 struct tlb {
-    uint64_t key[2];  /* low 12 bits of the tags now, by half; finds nothing where a look is due */
-    uint64_t base[2]; /* the same for EL0, without that exception */
+    uint64_t key[2];   /* low 12 bits of the tags now, by half; finds nothing where a look is due */
+    uint64_t base[2];  /* the same for EL0, without that exception */
+    uint64_t user_key; /* key[0] of an access as EL0 would do it */
+    unsigned wraps;    /* how often contexts were handed out anew */
     struct tlb_entry data[TLB_SIZE];
     struct tlb_fetch fetch[TLB_FETCH_SIZE];
 
@@ -60,8 +62,8 @@ struct tlb {
                                         above 4 KiB, by hash */
 };
 
-MUST_CHECK int tlb_create(struct tlb **ret_tlb, struct err *err);
-void tlb_destroy(struct tlb *tlb); /* NULL is fine */
+/* In memory that is all zeros. */
+void tlb_init(struct tlb *tlb);
 
 /* Choose the contexts of a regime; then the keys have to be set anew. */
 void tlb_select(struct tlb *tlb, bool mmu_on, uint16_t asid);
@@ -71,6 +73,7 @@ static inline void tlb_set_view(struct tlb *tlb, enum tlb_view view, bool strict
 {
     tlb->key[0] = strict ? TLB_KEY_NONE : tlb->base[0] | view;
     tlb->key[1] = strict ? TLB_KEY_NONE : tlb->base[1] | view;
+    tlb->user_key = strict ? TLB_KEY_NONE : tlb->base[0] | TLB_EL0;
 }
 
 /* An entry for va (untagged) is about to be made from a mapping of 1 << shift bytes. */
@@ -87,7 +90,7 @@ bool tlb_announce_global(struct tlb *tlb);
 /* After the first two, select again. */
 void tlb_flush_all(struct tlb *tlb);
 void tlb_flush_asid(struct tlb *tlb, uint16_t asid);
-void tlb_flush_va(struct tlb *tlb, gva_t va);
+bool tlb_flush_va(struct tlb *tlb, gva_t va); /* true: more than the page of va may be gone */
 void tlb_flush_writable(struct tlb *tlb);
 
 static inline struct tlb_entry *tlb_slot(struct tlb *tlb, gva_t va)

@@ -10,6 +10,7 @@
 
 #include "cpu/gic.h"
 #include "cpu/idregs.h"
+#include "cpu/jit/jit.h"
 #include "cpu/mmu.h"
 #include "cpu/timer.h"
 #include "hv/hv_soft_int.h"
@@ -36,6 +37,7 @@ static void soft_destroy(struct hv *hv)
         cond_fini(&soft->vcpus[i].cond);
         lock_fini(&soft->vcpus[i].lock);
     }
+    jit_destroy(soft->soc.jit);
     gic_destroy(soft->soc.gic);
     cond_fini(&soft->timer_cond);
     lock_fini(&soft->timer_lock);
@@ -100,6 +102,8 @@ static int soft_create(const struct hv_config *config, struct hv **ret_hv, struc
         soft->deadline_ns[i] = UINT64_MAX;
     }
     rc = gic_create(&soft->soc, hv_soft_run_wake, soft, &soft->soc.gic, err);
+    if (rc == 0 && config->jit)
+        rc = jit_create(&soft->soc, config->jit_cache, &soft->soc.jit, err);
     if (rc == 0)
         rc = hv_soft_timer_start(soft, err);
     if (rc < 0) {

@@ -97,6 +97,8 @@ int ign_files_open(const struct ign_options *options, struct ign_files *files,
                      .out = options->console_out,
                      .keys = options->console_keys },
         .no_reboot = options->no_reboot,
+        .jit = !options->no_jit,
+        .jit_cache = options->jit_cache ? options->jit_cache : 64 * MIB,
         .deterministic = options->deterministic,
         .start_ns = options->start_ns ? options->start_ns : clock_mono_ns(),
     };

@@ -6,6 +6,7 @@
 
 #include "cpu/code.h"
 #include "cpu/exc.h"
+#include "cpu/jit/jit.h"
 #include "cpu/soc.h"
 
 #define HVC_0 0xd4000002u
@@ -74,6 +75,9 @@ void rig_init(struct rig *rig)
     assert(rc == 0);
     make_tables(rig);
     make_vectors(rig);
+    if (getenv("IGNITION_TEST_JIT"))
+        rc = jit_create(&rig->soc, 4 * MIB, &rig->soc.jit, &err);
+    assert(rc == 0);
     rc = cpu_create(&rig->soc, 0, &rig->c, &err);
     assert(rc == 0);
 
@@ -92,6 +96,7 @@ void rig_init(struct rig *rig)
 void rig_fini(struct rig *rig)
 {
     cpu_destroy(rig->c);
+    jit_destroy(rig->soc.jit);
     gmem_destroy(rig->mem);
 }
 

@@ -1,0 +1,388 @@
+/*
+ * Translates a block: decode up to a branch, find out where flags are wanted, emit instruction by
+ * instruction, then what is rarely executed behind it.
+ *
+ *   entry:  cmp dword [request], 0      one instruction of 7 bytes, 8-byte aligned: to kill the
+ *           jne start_over              block a jump to start_over is written over it
+ *           add qword [retired], count
+ *           ...
+ */
+#include "base/clock.h"
+#include "cpu/jit/jit_int.h"
+
+/* More than any instruction makes of hot or cold code, and than a block has around them. */
+#define INSN_BYTES  256
+#define BLOCK_BYTES 512
+
+#define WHERE_COUNT 7 /* bits of jit_where */
+#define WHERE_INSN  10
+
+static bool is_branch(unsigned op)
+{
+    return op != A64_OPS && a64_rows[op].cls == A64_CLASS_BRANCH;
+}
+
+/* After these the run loop looks: they change what fetching means, or unmask interrupts. */
+static bool leaves(unsigned op, const struct a64_insn *i)
+{
+    switch (op) {
+    case A64_OPS:
+    case A64_ERET:
+    case A64_SVC:
+    case A64_HVC:
+    case A64_SMC:
+    case A64_BRK:
+    case A64_HLT:
+    case A64_WFI:
+    case A64_WFE:
+    case A64_ISB:
+    case A64_MSR_imm:
+    case A64_MSR:
+    case A64_SYSL:
+        return true;
+    case A64_SYS: /* CRn 8: TLB maintenance */
+        return (i->raw >> 12 & 15) == 8;
+    default:
+        return false;
+    }
+}
+
+static void decode(struct jit_tran *t)
+{
+    unsigned features = t->c->soc->model->features;
+
+    t->count = 0;
+    while (t->count < JIT_BLOCK_INSNS && t->first + t->count < CODE_PAGE_INSNS) {
+        unsigned at = t->first + t->count;
+        uint32_t word = __atomic_load_n(&t->words[at], __ATOMIC_RELAXED);
+        struct a64_insn *i = &t->insn[t->count];
+        unsigned op = a64_decode_for(i, word, 4 * at, features);
+
+        t->op[t->count++] = (uint16_t)op;
+        if (is_branch(op) || leaves(op, i))
+            break;
+    }
+}
+
+uint64_t jit_where_now(const struct jit_tran *t)
+{
+    return (t->page >> TLB_PAGE_SHIFT) << (WHERE_COUNT + 2 * WHERE_INSN) |
+           (uint64_t)t->first << (WHERE_COUNT + WHERE_INSN) |
+           (uint64_t)(t->first + t->n) << WHERE_COUNT | t->count;
+}
+
+static struct jit_where unpack(uint64_t where)
+{
+    return (struct jit_where){
+        .page = where >> (WHERE_COUNT + 2 * WHERE_INSN) << TLB_PAGE_SHIFT,
+        .block = where >> (WHERE_COUNT + WHERE_INSN) & low_mask(WHERE_INSN),
+        .insn = where >> WHERE_COUNT & low_mask(WHERE_INSN),
+        .count = where & low_mask(WHERE_COUNT),
+    };
+}
+
+struct jit_cold *jit_cold(struct jit_tran *t, enum jit_cold_kind kind, uint8_t *from)
+{
+    struct jit_cold *cold = &t->cold[t->colds++];
+
+    assert(t->colds <= JIT_COLD_MAX);
+    *cold = (struct jit_cold){ .kind = kind, .from = from };
+    if (kind == JIT_COLD_HANDLER)
+        cold->where = jit_where_now(t);
+    return cold;
+}
+
+void jit_goto_from(struct jit_tran *t, uint8_t *from, int64_t offset, enum jit_flags save)
+{
+    bool near = offset >= 0 && offset < CODE_PAGE_SIZE;
+    struct jit_cold *cold = jit_cold(t, near ? JIT_COLD_JUMP : JIT_COLD_FAR, from);
+
+    cold->target = offset;
+    cold->save = save;
+}
+
+/* The displacement `skip` bytes on will be written over while other vCPUs execute it: it must not
+ * lie across two cache lines. */
+void jit_align(struct jit_tran *t, unsigned skip)
+{
+    while (((uintptr_t)t->e.at + skip) % 64 > 60)
+        x64_b(&t->e, 0x90);
+}
+
+/* RCX = address at an offset from this page. */
+static void emit_far(struct jit_tran *t, int64_t offset)
+{
+    struct x64 *e = &t->e;
+
+    x64_rm(e, OP_MOV, 1, RCX, RBP, JIT_AT(jit_va));
+    x64_ri(e, G_ADD, 1, RCX, (int32_t)offset);
+    x64_jmp_to(e, t->jit->stubs.lookup);
+}
+
+void jit_goto(struct jit_tran *t, int64_t offset)
+{
+    if (offset >= 0 && offset < CODE_PAGE_SIZE) {
+        jit_align(t, 1);
+        jit_goto_from(t, x64_jmp(&t->e), offset, JIT_FLAGS_MEM);
+    } else {
+        emit_far(t, offset);
+    }
+    t->ended = true;
+}
+
+void jit_call_handler(struct jit_tran *t)
+{
+    jit_settle(t);
+    x64_mov_imm(&t->e, RDX, jit_where_now(t));
+    x64_call_to(&t->e, t->jit->stubs.handler);
+}
+
+/* To the run loop, which goes on at an instruction of the page. */
+static void emit_leave(struct jit_tran *t, int64_t offset)
+{
+    struct x64 *e = &t->e;
+
+    x64_rm(e, OP_MOV, 1, RAX, RBP, JIT_AT(jit_va));
+    if (offset)
+        x64_ri(e, G_ADD, 1, RAX, (int32_t)offset);
+    x64_rm(e, OP_MOV_ST, 1, RAX, RBP, JIT_AT(pc));
+    x64_jmp_to(e, t->jit->stubs.leave);
+}
+
+/* Data of a block, from the top of the cache downward. */
+static void *take(struct jit *jit, size_t bytes)
+{
+    jit->data -= (bytes + 15) & ~(size_t)15;
+    return memset(jit->data, 0, bytes);
+}
+
+static struct jit_link *add_link(struct jit_tran *t, uint8_t *rel32, int64_t target)
+{
+    struct jit_link *link = take(t->jit, sizeof(*link));
+
+    link->rel32 = rel32;
+    link->stub = t->e.at;
+    link->page = t->page;
+    link->state = (uint8_t)t->state;
+    link->target = (uint16_t)(target / 4);
+    return link;
+}
+
+static void emit_cold(struct jit_tran *t, const struct jit_cold *cold)
+{
+    struct x64 *e = &t->e;
+    uint8_t *rel32 = cold->from;
+    struct jit_link *link;
+
+    x64_bind(cold->from, e->at);
+    jit_save_flags(t, cold->save);
+    switch (cold->kind) {
+    case JIT_COLD_HANDLER:
+        x64_mov_imm(e, RDX, cold->where);
+        x64_call_to(e, t->jit->stubs.handler);
+        x64_jmp_to(e, cold->back);
+        break;
+    case JIT_COLD_JUMP:
+        if (cold->save != JIT_FLAGS_MEM || cold->own_jump) {
+            jit_align(t, 1);
+            rel32 = x64_jmp(e);
+            x64_bind(rel32, e->at);
+        }
+        link = add_link(t, rel32, cold->target);
+        x64_bind(x64_lea_rip(e, RAX), (uint8_t *)link);
+        x64_jmp_to(e, t->jit->stubs.link);
+        break;
+    case JIT_COLD_FAR:
+        /* A return has set jit_va to the page that it goes to: behind a call at a page's end. */
+        emit_far(t, cold->own_jump ? cold->target - CODE_PAGE_SIZE : cold->target);
+        break;
+    case JIT_COLD_LEAVE:
+        emit_leave(t, cold->target);
+        break;
+    }
+}
+
+static void emit_entry(struct jit_tran *t)
+{
+    struct x64 *e = &t->e;
+    struct jit_cold *cold;
+
+    while ((uintptr_t)e->at & 15)
+        x64_b(e, 0x90);
+    t->block->entry = e->at;
+    /* cmp dword [rbp + disp32], 0: the long form on purpose */
+    x64_b(e, 0x83);
+    x64_b(e, 2 << 6 | G_CMP << 3 | RBP);
+    x64_d(e, (uint32_t)JIT_AT(request));
+    x64_b(e, 0);
+    cold = jit_cold(t, JIT_COLD_LEAVE, x64_jcc(e, CC_NE));
+    cold->target = 4 * (int64_t)t->first;
+    if (t->jit->soc->deterministic) {
+        x64_rm(e, OP_MOV, 1, RAX, RBP, JIT_AT(retired));
+        x64_rm(e, OP_CMP, 1, RAX, RBP, JIT_AT(edge));
+        jit_cold(t, JIT_COLD_LEAVE, x64_jcc(e, CC_AE))->target = cold->target;
+    }
+    x64_mi(e, G_ADD, 1, RBP, JIT_AT(retired), (int32_t)t->count);
+}
+
+static bool emit_insn(struct jit_tran *t)
+{
+    unsigned op = t->op[t->n];
+
+    if (op == A64_OPS)
+        return false;
+    switch ((enum a64_class)a64_rows[op].cls) {
+    case A64_CLASS_INT:
+        return jit_arith(t, (enum a64_op)op) || jit_bits(t, (enum a64_op)op);
+    case A64_CLASS_BRANCH:
+        return jit_branch(t, (enum a64_op)op);
+    case A64_CLASS_MEM:
+        return jit_memory(t, (enum a64_op)op);
+    case A64_CLASS_SYSTEM:
+        return jit_system(t, (enum a64_op)op);
+    case A64_CLASS_ATOMIC:
+    case A64_CLASS_FP:
+    case A64_CLASS_SIMD:
+    case A64_CLASS_VMEM:
+        break;
+    }
+    return false;
+}
+
+static void emit_block(struct jit_tran *t)
+{
+    int64_t end = 4 * (int64_t)(t->first + t->count);
+    unsigned last = t->count - 1;
+
+    emit_entry(t);
+    for (t->n = 0; t->n < t->count; t->n++) {
+        const struct a64_insn *i = jit_insn(t);
+        bool moves_sp = t->op[t->n] != A64_OPS && a64_rows[t->op[t->n]].cls == A64_CLASS_INT &&
+                        i->rd == REG_SP && (i->rn != REG_SP || (i->imm & 15));
+
+        if (!emit_insn(t))
+            jit_call_handler(t);
+        if (moves_sp)
+            t->sp_checked = false;
+    }
+    if (!t->ended) {
+        t->n = last;
+        if (t->want[t->count])
+            jit_settle(t);
+        if (leaves(t->op[last], &t->insn[last]))
+            emit_leave(t, end);
+        else
+            jit_goto(t, end);
+    }
+    for (unsigned i = 0; i < t->colds; i++) {
+        if (i == 0)
+            t->block->start_over = t->e.at;
+        emit_cold(t, &t->cold[i]);
+    }
+}
+
+static unsigned hash_of(gpa_t gpa, unsigned state)
+{
+    uint64_t h = (gpa >> 2 ^ (uint64_t)state << 40) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return (unsigned)(h >> 48) % JIT_HASH;
+}
+
+unsigned jit_page_slot(gpa_t gpa)
+{
+    return (unsigned)(gpa >> TLB_PAGE_SHIFT) % JIT_PAGES;
+}
+
+struct jit_block *jit_find(struct jit *jit, gpa_t gpa, unsigned state)
+{
+    struct jit_block *block =
+        atomic_load_explicit(&jit->hash[hash_of(gpa, state)], memory_order_acquire);
+
+    while (block && (block->gpa != gpa || block->state != state))
+        block = atomic_load_explicit(&block->next, memory_order_acquire);
+    return block;
+}
+
+static void publish(struct jit *jit, struct jit_block *block)
+{
+    struct jit_block *_Atomic *head = &jit->hash[hash_of(block->gpa, block->state)];
+    unsigned slot = jit_page_slot(block->gpa);
+
+    block->page_next = jit->page[slot];
+    jit->page[slot] = block;
+    atomic_store_explicit(&block->next, atomic_load(head), memory_order_relaxed);
+    atomic_store_explicit(head, block, memory_order_release);
+}
+
+void jit_unpublish(struct jit *jit, struct jit_block *block)
+{
+    struct jit_block *_Atomic *at = &jit->hash[hash_of(block->gpa, block->state)];
+
+    while (atomic_load(at) != block)
+        at = &atomic_load(at)->next;
+    atomic_store(at, atomic_load(&block->next));
+}
+
+struct jit_block *jit_translate(struct jit *jit, struct cpu *c, gpa_t gpa, unsigned state)
+{
+    uint64_t start_ns = clock_mono_ns();
+    struct jit_tran *t = &jit->tran;
+    const struct soc_range *range;
+
+    if (jit->data - jit->at < BLOCK_BYTES + JIT_BLOCK_INSNS * INSN_BYTES + CODE_PAGE_SIZE)
+        return NULL;
+    t->e.at = jit->at;
+    t->jit = jit;
+    t->c = c;
+    t->block = take(jit, sizeof(*t->block));
+    t->block->gpa = gpa;
+    t->block->state = (uint8_t)state;
+    t->state = state;
+    t->page = align_down(gpa, CODE_PAGE_SIZE);
+    range = soc_find(jit->soc, gpa);
+    t->words = (const uint32_t *)(void *)(range->host + (t->page - range->gpa));
+    t->first = (unsigned)(gpa - t->page) / 4;
+    t->ended = t->sp_checked = false;
+    t->flags = JIT_FLAGS_MEM;
+    t->colds = 0;
+    /* Whoever changes the words from here on finds the page announced, and kills the block. */
+    atomic_store(&jit->page_has[jit_page_slot(gpa)], true);
+    atomic_thread_fence(memory_order_seq_cst);
+    decode(t);
+    t->block->count = (uint16_t)t->count;
+    jit_find_wants(t);
+    emit_block(t);
+    publish(jit, t->block);
+    jit->stats.blocks++;
+    jit->stats.insns += t->count;
+    jit->stats.code_bytes += (uint64_t)(t->e.at - jit->at);
+    jit->stats.translate_ns += clock_mono_ns() - start_ns;
+    jit->at = t->e.at;
+    return t->block;
+}
+
+/* From a call of the stub: make the interpreter's view of where we are. */
+static const struct a64_insn *locate(struct cpu *c, const struct jit_where *where)
+{
+    const struct soc_range *range = soc_find(c->soc, where->page);
+    struct code_page *page = code_get(
+        c, where->page, (const uint32_t *)(void *)(range->host + (where->page - range->gpa)));
+
+    c->retired -= where->count;
+    c->page = page;
+    c->page_va = c->jit_va;
+    c->block = &page->insn[where->block];
+    return c->insn = &page->insn[where->insn];
+}
+
+bool jit_handle(struct cpu *c, uint64_t packed)
+{
+    struct jit_where where = unpack(packed);
+    const struct a64_insn *i = locate(c, &where), *next = i->fn(c, i);
+
+    c->insn = NULL;
+    if (!next)
+        return false;
+    c->retired += where.count;
+    return true;
+}
