@@ -8,7 +8,8 @@
 #include "base/fd.h"
 #include "ignition.h"
 
-static const struct command *const commands[] = { &command_boot, &command_disk, &command_manual,
+static const struct command *const commands[] = { &command_boot,       &command_disk,
+                                                  &command_doctor,     &command_manual,
                                                   &command_completion, NULL };
 
 static const struct opt root_opts[] = {

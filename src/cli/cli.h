@@ -7,7 +7,8 @@
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-extern const struct command command_boot, command_completion, command_disk, command_manual;
+extern const struct command command_boot, command_completion, command_disk, command_doctor,
+    command_manual;
 
 /* The program: the group of all commands. */
 extern const struct command command_root;

@@ -76,7 +76,8 @@ static const struct opt boot_opts[] = {
       .words = "auto|hvf|kvm|soft",
       .arg = "WORD",
       .help = "engine that runs the guest",
-      .more = "auto takes the first of hvf, kvm and soft that works here." },
+      .more = "auto takes the first of hvf, kvm and soft that works here; ignition doctor tells "
+              "which." },
     { .name = "cpu",
       .type = OPT_ENUM,
       .where = O(cpu),

@@ -54,7 +54,7 @@ def helps(program):
     found = walk(program)
     names = {h.command for h in found}
     # Else the comparisons below would be of nothing.
-    assert {(), ("boot",), ("disk",), ("disk", "info"), ("completion",)} <= names
+    assert {(), ("boot",), ("disk",), ("disk", "info"), ("doctor",), ("completion",)} <= names
     boot = next(h for h in found if h.command == ("boot",))
     assert {"--smp", "--disk", "--deterministic", "--help"} <= set(boot.options)
     assert boot.words["--accel"] == {"auto", "hvf", "kvm", "soft"}
