@@ -183,6 +183,19 @@ typedef void (*ign_log_fn)(void *ctx, enum ign_log_level level, const char *area
  * first machine is created. */
 void ign_log_set(ign_log_fn fn, void *ctx, enum ign_log_level level);
 
+/* An engine on this host. */
+struct ign_host_engine {
+    char name[16];
+    bool built_in;                /* part of this library */
+    bool works;                   /* here and now */
+    bool automatic;               /* what accel "auto" takes */
+    char reason[IGN_MESSAGE_MAX]; /* why it does not work, and the way out; "" when it does */
+};
+
+/* Try an engine, by its place in the order in which "auto" does, from 0. Nothing on the host is
+ * changed. Any thread. Returns 0, or -ENOENT past the last. */
+int ign_host_engine(unsigned index, struct ign_host_engine *ret_engine);
+
 /* "0.1.0" */
 const char *ign_version(void);
 

@@ -38,13 +38,13 @@ for tool in cc ar; do
 done
 
 # The libraries' headers, apart from the C library's of this host.
-for header in cbor.h cbor cmocka.h event2 evutil.h event.h fdt.h libfdt.h libfdt_env.h xxhash.h \
-    zlib.h zconf.h zstd.h zstd_errors.h; do
+for header in cbor.h cbor cmocka.h event2 evutil.h event.h fdt.h jansson.h jansson_config.h libfdt.h libfdt_env.h \
+    xxhash.h zlib.h zconf.h zstd.h zstd_errors.h; do
     for dir in /usr/include "/usr/include/$(gcc -dumpmachine)"; do
         [ ! -e "$dir/$header" ] || cp -Rp "$dir/$header" "$mac/include/"
     done
 done
-for module in libevent libevent_pthreads libcbor libxxhash libzstd zlib libfdt cmocka; do
+for module in libevent libevent_pthreads libcbor libxxhash libzstd zlib libfdt jansson cmocka; do
     printf 'Name: %s\nDescription: headers alone\nVersion: %s\nCflags: -I%s\n' "$module" \
         "$(pkg-config --modversion "$module" 2>/dev/null || echo 0)" "$mac/include" \
         >"$mac/pkgconfig/$module.pc"

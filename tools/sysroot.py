@@ -26,8 +26,8 @@ CROSS = BUILD / "cross-arm64.ini"
 STAMP = "sysroot.json"
 
 PACKAGES = [
-    "libc6-dev", "libcbor-dev", "libcmocka-dev", "libevent-dev", "libfdt-dev", "libxxhash-dev", "libzstd-dev",
-    "zlib1g-dev",
+    "libc6-dev", "libcbor-dev", "libcmocka-dev", "libevent-dev", "libfdt-dev", "libjansson-dev",
+    "libxxhash-dev", "libzstd-dev", "zlib1g-dev",
 ]
 
 

@@ -1,19 +1,16 @@
-/* Command-line options: the parser, the range checks and the help text of an option table. */
+/* Command-line options: the parser and the range checks of an option table. */
 #include "base/opt.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
+
+#include "base/opt_text.h"
 
 /* Longer values are cut in messages, so that the way out is never lost. */
 #define OPT_SHOWN "%.80s"
 
 #define OPT_NAME_MAX 32 /* bytes; longer words are never a misspelt name */
 #define OPT_ROWS_MAX 64 /* options of one command */
-
-/* A range in an option's own unit takes this many bytes: two numbers of 20 digits and words. */
-#define OPT_RANGE_MAX 64
 
 /* Decimal digits only. Returns the end, or NULL when there is no number; *ret_big: it is too big.
  */
@@ -71,46 +68,14 @@ int opt_parse_size(const char *text, uint64_t *ret_bytes)
     return 0;
 }
 
-/* The largest value that fits; a table row with max 0 sets no limit of its own. */
-static uint64_t opt_max(const struct opt *opt)
-{
-    if (opt->max)
-        return opt->max;
-    return opt->type == OPT_U32 ? UINT32_MAX : UINT64_MAX;
-}
-
-/* A number in the option's own unit: sizes with the largest suffix that divides them. */
-static void opt_format(const struct opt *opt, uint64_t val, char *buf, size_t len)
-{
-    static const char *const units[] = { "", "K", "M", "G", "T" };
-    unsigned unit = 0;
-
-    if (opt->type == OPT_SIZE)
-        while (unit < 4 && val && val % KIB == 0) {
-            val /= KIB;
-            unit++;
-        }
-    snprintf(buf, len, "%" PRIu64 "%s", val, units[unit]);
-}
-
-/* "1 to 64", "64M to 1T" */
-static void opt_range(const struct opt *opt, char buf[OPT_RANGE_MAX])
-{
-    char low[24], high[24];
-
-    opt_format(opt, opt->min, low, sizeof(low));
-    opt_format(opt, opt_max(opt), high, sizeof(high));
-    snprintf(buf, OPT_RANGE_MAX, "%s to %s", low, high);
-}
-
 static int opt_set_number(const struct opt *opt, void *field, const char *text, struct err *err)
 {
     bool is_size = opt->type == OPT_SIZE;
-    char range[OPT_RANGE_MAX];
+    char range[OPT_TEXT_RANGE_MAX];
     uint64_t val;
     int rc = is_size ? opt_size(text, &val) : opt_number(text, &val);
 
-    opt_range(opt, range);
+    opt_text_range(opt, range);
     if (rc == -EINVAL && is_size)
         return err_set(err, EINVAL,
                        "--%s " OPT_SHOWN ": not a size; give bytes with K, M or G, such as 512M",
@@ -118,7 +83,7 @@ static int opt_set_number(const struct opt *opt, void *field, const char *text, 
     if (rc == -EINVAL)
         return err_set(err, EINVAL, "--%s " OPT_SHOWN ": not a number; give %s", opt->name, text,
                        range);
-    if (rc == -ERANGE || val < opt->min || val > opt_max(opt))
+    if (rc == -ERANGE || val < opt->min || val > opt_text_max(opt))
         return err_set(err, EINVAL, "--%s " OPT_SHOWN ": out of range; give %s", opt->name, text,
                        range);
     if (opt->type == OPT_U32) {
@@ -130,40 +95,26 @@ static int opt_set_number(const struct opt *opt, void *field, const char *text, 
     return 0;
 }
 
-/* Length of the word at p in a "a|b|c" list. */
-static size_t opt_word_len(const char *p)
+/* Is it one of the words of an "a|b|c" list? */
+static bool opt_is_word(const char *words, const char *text)
 {
-    return strcspn(p, "|");
-}
+    size_t n;
 
-/* "hvf, kvm or soft" */
-static void opt_join_words(const char *words, char *buf, size_t len)
-{
-    size_t at = 0;
-
-    buf[0] = '\0';
-    for (const char *p = words; *p && at < len;) {
-        size_t n = opt_word_len(p);
-        const char *next = p[n] ? p + n + 1 : p + n;
-        const char *sep = p == words ? "" : *next ? ", " : " or ";
-        at += (size_t)snprintf(buf + at, len - at, "%s%.*s", sep, (int)n, p);
-        p = next;
-    }
+    for (const char *p = opt_text_word(words, &n); p; p = opt_text_word(p + n, &n))
+        if (strlen(text) == n && !memcmp(p, text, n))
+            return true;
+    return false;
 }
 
 static int opt_set_enum(const struct opt *opt, void *field, const char *text, struct err *err)
 {
-    char words[160];
+    char words[OPT_TEXT_WORDS_MAX];
 
-    for (const char *p = opt->words; *p;) {
-        size_t n = opt_word_len(p);
-        if (strlen(text) == n && !memcmp(p, text, n)) {
-            memcpy(field, &text, sizeof(text));
-            return 0;
-        }
-        p += n + (p[n] != '\0');
+    if (opt_is_word(opt->words, text)) {
+        memcpy(field, &text, sizeof(text));
+        return 0;
     }
-    opt_join_words(opt->words, words, sizeof(words));
+    opt_text_words(opt->words, words, sizeof(words));
     return err_set(err, EINVAL, "--%s " OPT_SHOWN ": give %s", opt->name, text, words);
 }
 
@@ -339,25 +290,31 @@ int opt_parse(const struct opt *opts, void *target, int argc, char **argv, const
     return 0;
 }
 
-void opt_help(const struct opt *opts, void *file)
+unsigned opt_count_args(const struct opt_arg *args)
 {
-    FILE *out = file;
+    unsigned count = 0;
 
-    for (const struct opt *opt = opts; opt->type; opt++) {
-        char head[64], range[OPT_RANGE_MAX] = "", words[160] = "";
-        bool has_def = opt->def && opt->def[0];
+    while (args && args[count].name)
+        count++;
+    return count;
+}
 
-        snprintf(head, sizeof(head), "--%s%s%s", opt->name, opt->arg ? " " : "",
-                 opt->arg ? opt->arg : "");
-        if (opt->min || opt->max)
-            opt_range(opt, range);
-        if (opt->type == OPT_ENUM)
-            opt_join_words(opt->words, words, sizeof(words));
-        fprintf(out, "  %-24s  %s", head, opt->help);
-        if (range[0] || words[0] || has_def)
-            fprintf(out, " (%s%s%s%s%s)", range, words,
-                    (range[0] || words[0]) && has_def ? "; " : "", has_def ? "default " : "",
-                    has_def ? opt->def : "");
-        fprintf(out, "%s\n", opt->type == OPT_LIST ? "; may be repeated" : "");
+int opt_check_args(const struct opt_arg *args, const char *const *given, unsigned count,
+                   struct err *err)
+{
+    char words[OPT_TEXT_WORDS_MAX];
+
+    for (unsigned i = 0; i < opt_count_args(args); i++) {
+        const struct opt_arg *arg = &args[i];
+        if (i >= count && arg->optional)
+            return 0;
+        if (arg->words)
+            opt_text_words(arg->words, words, sizeof(words));
+        if (i >= count)
+            return err_set(err, EINVAL, "no %s; give %s", arg->name,
+                           arg->words ? words : arg->help);
+        if (arg->words && !opt_is_word(arg->words, given[i]))
+            return err_set(err, EINVAL, OPT_SHOWN ": give %s", given[i], words);
     }
+    return 0;
 }

@@ -1,5 +1,6 @@
 /*
- * Command-line options as a table: parsing, range checks and --help come from it.
+ * Command-line options as a table: parsing, range checks, --help, the manual page and the shells'
+ * completion come from it.
  *
  * Long options only, "--name value" or "--name=value"; "--" ends options. Options and positional
  * arguments may mix. A repeated single option is an error; OPT_LIST collects.
@@ -36,6 +37,18 @@ struct opt {
     const char *arg;   /* name of the value in --help, NULL for flags */
     const char *help;  /* one line, no full stop */
     const char *words; /* OPT_ENUM: "hvf|kvm|soft" */
+    const char *more;  /* further sentences for the manual page, NULL: none */
+    bool files;        /* the value begins with the path of a file, and is completed as one */
+};
+
+/* A positional argument; a table of them ends with a row that has no name. */
+struct opt_arg {
+    const char *name;  /* as the usage line has it: "KERNEL" */
+    const char *help;  /* one line, no full stop; goes on "give ..." */
+    const char *words; /* what it may be, "bash|zsh|fish"; NULL: anything */
+    const char *more;  /* as above */
+    bool files;        /* as above */
+    bool optional;     /* no row behind it is needed */
 };
 
 /*
@@ -47,8 +60,19 @@ MUST_CHECK int opt_parse(const struct opt *opts, void *target, int argc, char **
                          const char **ret_args, unsigned max_args, unsigned *ret_nargs,
                          struct err *err);
 
+/* Are the positional arguments of opt_parse() those of the table? args NULL: there are none.
+ * Returns 0 or -EINVAL with one sentence. */
+MUST_CHECK int opt_check_args(const struct opt_arg *args, const char *const *given, unsigned count,
+                              struct err *err);
+
+/* Rows of a table of positional arguments; NULL has none. */
+unsigned opt_count_args(const struct opt_arg *args);
+
 /* "512M", "2G", "4096": bytes. Returns 0 or -EINVAL. */
 MUST_CHECK int opt_parse_size(const char *text, uint64_t *ret_bytes);
 
 /* Print the table as help text to a FILE (void * keeps stdio out of this header). */
 void opt_help(const struct opt *opts, void *file);
+
+/* The same for positional arguments; NULL prints nothing. */
+void opt_help_args(const struct opt_arg *args, void *file);

@@ -39,7 +39,8 @@ static const struct opt boot_opts[] = {
       .min = 16 * MIB,
       .max = UINT64_C(1) << 40,
       .arg = "SIZE",
-      .help = "guest RAM" },
+      .help = "guest RAM",
+      .more = "It is taken from the host as the guest touches it." },
     { .name = "append",
       .type = OPT_STR,
       .where = O(append),
@@ -50,14 +51,17 @@ static const struct opt boot_opts[] = {
       .type = OPT_STR,
       .where = O(initramfs),
       .arg = "FILE",
-      .help = "initial file system for the kernel (cpio; gzip and zstd are unpacked here)" },
+      .help = "initial file system for the kernel (cpio; gzip and zstd are unpacked here)",
+      .files = true },
     { .name = "disk",
       .type = OPT_LIST,
       .where = O(disks),
       .arg = "FILE[,ro][,overlay[=LAYER]]",
       .help =
           "raw disk image, /dev/vda upward; overlay leaves it unchanged: writes go to file LAYER, "
-          "or a temporary one" },
+          "or a temporary one",
+      .more = "A LAYER that is not there is made; see ignition disk.",
+      .files = true },
     { .name = "format",
       .type = OPT_ENUM,
       .where = O(format),
@@ -71,14 +75,19 @@ static const struct opt boot_opts[] = {
       .def = "auto",
       .words = "auto|hvf|kvm|soft",
       .arg = "WORD",
-      .help = "engine that runs the guest" },
+      .help = "engine that runs the guest",
+      .more = "auto takes the first of hvf, kvm and soft that works here; ignition doctor tells "
+              "which." },
     { .name = "cpu",
       .type = OPT_ENUM,
       .where = O(cpu),
       .def = "portable",
       .words = "portable|max|host",
       .arg = "MODEL",
-      .help = "CPU model" },
+      .help = "CPU model",
+      .more =
+          "portable is what Arm servers and Apple's processors have in common; max has all that "
+          "the software CPU can do; host is the host's own, on its own engines." },
     { .name = "counter-hz",
       .type = OPT_U64,
       .where = O(counter_hz),
@@ -273,7 +282,7 @@ static int boot_append(struct ign_options *options, const char *append, bool roo
     return 0;
 }
 
-static int boot_prepare(const struct boot_opts *opts, const char **args, unsigned nargs,
+static int boot_prepare(const struct boot_opts *opts, const char *const args[2],
                         struct ign_options *options, char **ret_line, struct err *err)
 {
     int rc;
@@ -295,11 +304,11 @@ static int boot_prepare(const struct boot_opts *opts, const char **args, unsigne
     if (rc == 0 && opts->initramfs)
         rc = boot_open("initramfs", opts->initramfs, O_RDONLY, &options->initramfs, err);
     /* The words are argv's own, which may be written to. */
-    if (rc == 0 && nargs > 1)
+    if (rc == 0 && args[1])
         rc = boot_add_disk(options, (char *)(uintptr_t)args[1], err);
     for (unsigned i = 0; rc == 0 && i < opts->disks.count; i++)
         rc = boot_add_disk(options, (char *)(uintptr_t)opts->disks.items[i], err);
-    if (rc == 0 && boot_append(options, opts->append, nargs > 1, ret_line) < 0)
+    if (rc == 0 && boot_append(options, opts->append, args[1] != NULL, ret_line) < 0)
         rc = err_set(err, ENOMEM, "out of memory");
     return rc;
 }
@@ -312,19 +321,16 @@ static int boot_run(const struct command *command, int argc, char **argv)
     uint64_t start_ns = clock_mono_ns();
     const char *args[2];
     char *line = NULL;
-    unsigned nargs;
     struct err err;
     int status, sig;
 
-    if (opt_parse(command->opts, &opts, argc, argv, args, ARRAY_LEN(args), &nargs, &err) < 0)
-        return cli_usage(command, err.msg);
-    if (nargs < 1)
-        return cli_usage(command, "boot: no kernel; give the path of an arm64 Image");
+    if (cli_parse(command, &opts, argc, argv, args) != EXIT_OK)
+        return EXIT_USAGE;
     log_set_level(opts.debug ? LOG_DEBUG : opts.quiet ? LOG_WARN : LOG_INFO);
     ign_options_init(&boot.options);
     boot.options.start_ns = start_ns;
     boot.stats = opts.stats;
-    status = boot_prepare(&opts, args, nargs, &boot.options, &line, &err);
+    status = boot_prepare(&opts, args, &boot.options, &line, &err);
     if (status < 0)
         return cli_fail(status == -EINVAL ? EXIT_USAGE : EXIT_FAILED, err.msg);
     status = monitor_run(&config, &sig, &err);
@@ -338,10 +344,35 @@ static int boot_run(const struct command *command, int argc, char **argv)
     return status;
 }
 
+static const struct opt_arg boot_args[] = {
+    { .name = "KERNEL",
+      .help = "the path of an arm64 Image",
+      .more = "It may be packed with gzip or zstd. An ELF64 executable is taken, too, and by "
+              "--format raw a bare binary.",
+      .files = true },
+    { .name = "ROOTFS[,ro][,overlay[=LAYER]]",
+      .help = "the path of a disk image with the root file system",
+      .more = "It is the first disk, and the kernel is told root=/dev/vda.",
+      .files = true,
+      .optional = true },
+    { 0 },
+};
+
+static const struct command_example boot_examples[] = {
+    { "ignition boot Image", "a kernel alone" },
+    { "ignition boot Image rootfs.ext4", "with its root file system" },
+    { "ignition boot Image rootfs.ext4,overlay", "what the guest writes is forgotten" },
+    { "ignition boot Image rootfs.ext4,overlay=web.layer", "the same, but kept in web.layer" },
+    { "ignition boot Image --initramfs initramfs --disk data.img,ro", "as many disks as you like" },
+    { 0 },
+};
+
 const struct command command_boot = {
     .name = "boot",
-    .args = "KERNEL [ROOTFS[,ro][,overlay[=LAYER]]]",
     .help = "Boot an arm64 kernel, with its console on this terminal",
+    .more = "Ctrl-A x quits, Ctrl-A a sends a Ctrl-A, Ctrl-A ? helps.",
+    .args = boot_args,
     .opts = boot_opts,
+    .examples = boot_examples,
     .run = boot_run,
 };

@@ -5,6 +5,15 @@
 
 #include "hv/hv_engines.h"
 
+/* All that there are anywhere, in the same order, and where a build has them. */
+static const struct {
+    const char *name, *host;
+} hv_known[] = {
+    { "hvf", "macOS on Apple Silicon" },
+    { "kvm", "arm64 Linux" },
+    { "soft", "every host" },
+};
+
 int hv_find(const char *name, const struct hv_ops **ret_ops, struct err *err)
 {
     bool automatic = !strcmp(name, "auto");
@@ -26,4 +35,23 @@ int hv_find(const char *name, const struct hv_ops **ret_ops, struct err *err)
         return 0;
     }
     return err_set(err, ENOTSUP, "engine %s is not part of this build; use --accel auto", name);
+}
+
+bool hv_probe(unsigned index, struct hv_probe *ret_probe)
+{
+    struct hv_probe probe = { 0 };
+
+    if (index >= ARRAY_LEN(hv_known))
+        return false;
+    probe.name = hv_known[index].name;
+    for (unsigned i = 0; hv_engines[i]; i++) {
+        if (strcmp(hv_engines[i]->name, probe.name) != 0)
+            continue;
+        probe.built_in = true;
+        probe.works = hv_engines[i]->probe(&probe.why) == 0;
+    }
+    if (!probe.built_in)
+        err_set(&probe.why, ENOTSUP, "not part of this build; it is for %s", hv_known[index].host);
+    *ret_probe = probe;
+    return true;
 }

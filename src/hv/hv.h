@@ -136,3 +136,15 @@ struct hv_ops {
 /* Find an engine: "soft", "kvm", "hvf", or "auto" for the first of hvf, kvm, soft that probes well.
  * Returns 0, or -errno with one sentence that names the engine and the way out. */
 MUST_CHECK int hv_find(const char *name, const struct hv_ops **ret_ops, struct err *err);
+
+/* One of the engines that ignition has, on this host. */
+struct hv_probe {
+    const char *name;
+    bool built_in;  /* part of this build */
+    bool works;     /* on this host, now */
+    struct err why; /* where it does not: one sentence */
+};
+
+/* Try an engine, by its place in the order of "auto", from 0. Nothing is left behind by it. Returns
+ * false past the last. */
+bool hv_probe(unsigned index, struct hv_probe *ret_probe);

@@ -51,7 +51,7 @@ def test_wrong_usage(program, guest, options, words):
 def test_no_command_and_unknown_command(program):
     assert ignition(program).returncode == 2
     refused(ignition(program, "bot"), 2, "bot", "--help")
-    refused(ignition(program, "boot"), 2, "kernel")
+    refused(ignition(program, "boot"), 2, "KERNEL", "Image")
 
 
 def test_more_memory_than_the_host_has(program, guest, engine):

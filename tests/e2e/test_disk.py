@@ -150,8 +150,20 @@ def test_what_is_no_layer(program, ext4, tmp_path):
     refused(disk(program, "info", tmp_path), "neither")
     assert info(program, ext4)["kind"] == "raw"
     refused(disk(program, "melt", ext4), "melt", "info", status=2)
-    refused(disk(program, "info"), "file", status=2)
-    refused(disk(program), "info", status=2)
+    refused(disk(program, "info"), "FILE", "path", status=2)
+    refused(disk(program), "info, commit or check", status=2)
+    refused(disk(program, "info", ext4, "--base", ext4), "--base", "disk info --help", status=2)
+    refused(disk(program, "check", ext4, "--json"), "--json", "disk check --help", status=2)
+
+
+def test_names_of_any_bytes_are_json(program, tmp_path):
+    for name in (b'quote " and \\ backslash', b"tab\tand\nnewline", "caf\u00e9".encode(), b"latin caf\xe9"):
+        path = os.path.join(os.fsencode(tmp_path), name)
+        with open(path, "wb") as f:
+            f.truncate(1 << 20)
+        result = subprocess.run([str(program), "disk", "info", path, "--json"], capture_output=True, check=True)
+        assert json.loads(result.stdout) == {
+            "file": path.decode(errors="replace"), "kind": "raw", "image_bytes": 1 << 20, "used_bytes": 0}
 
 
 @pytest.mark.parametrize("change,words", [

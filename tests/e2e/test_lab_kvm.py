@@ -1,6 +1,7 @@
 """The lab (tools/lab.py), an emulated arm64 machine with KVM; and in it the engine kvm, for real."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -146,6 +147,22 @@ def test_the_bare_metal_kernel_prints_what_is_expected(lab):
 BOOT = ("/lab/ignition", "boot", "/lab/Image", "--accel", "kvm")
 
 
+def doctor(lab, *argv):
+    """What the doctor says there, by the names of its checks; and what "auto" takes."""
+    status, output, errors = lab.run(*argv)
+    assert (status, errors) == (0, b""), output
+    report = json.loads(output)
+    return {check["name"]: check for check in report["checks"]}, report["accel"]
+
+
+def test_doctor_finds_kvm(lab):
+    checks, accel = doctor(lab, "/lab/ignition", "doctor", "--json")
+    assert accel == "kvm"
+    assert checks["engine-kvm"]["verdict"] == "ok" and "--accel auto takes it" in checks["engine-kvm"]["text"]
+    assert checks["engine-soft"]["text"] == "works"
+    assert checks["kvm"]["verdict"] == "ok" and checks["kvm"]["facts"]["api_version"] == 12
+
+
 def test_a_cpu_model_that_kvm_lacks_is_refused(lab):
     line = refused(lab, *BOOT, "--cpu", "max")
     assert "KVM has no CPU model max; use --cpu portable or --cpu host" in line
@@ -156,12 +173,20 @@ def test_kvm_without_permission_says_which_group(lab):
            "chown 0:106 /dev/kvm; chmod 660 /dev/kvm; chmod 755 / /lab")
     line = refused(lab, "su", "user", "-c", " ".join(BOOT))
     assert "/dev/kvm: no permission; it belongs to group kvm" in line
+    checks, accel = doctor(lab, "su", "user", "-c", "/lab/ignition doctor --json")
+    assert accel == "soft"
+    assert checks["engine-kvm"]["verdict"] == "missing" and "group kvm" in checks["engine-kvm"]["text"]
+    assert checks["kvm"]["verdict"] == "missing" and checks["kvm"]["facts"]["group"] == "kvm"
+    assert "usermod -aG kvm" in checks["kvm"]["way_out"]
 
 
 def test_no_kvm_is_said_with_the_way_out(lab):
     lab.ok("mv", "/dev/kvm", "/dev/kvm.away")
     try:
         line = refused(lab, *BOOT)
+        checks, accel = doctor(lab, "/lab/ignition", "doctor", "--json")
     finally:
         lab.ok("mv", "/dev/kvm.away", "/dev/kvm")
     assert "/dev/kvm is not there" in line and "--accel soft" in line
+    assert accel == "soft"
+    assert checks["kvm"]["verdict"] == "missing" and "EL2" in checks["kvm"]["way_out"]

@@ -17,15 +17,19 @@ struct target {
 
 #define O(f) offsetof(struct target, f)
 static const struct opt opts[] = {
-    /* name, type, where, default, min, max, arg, help, words */
-    { "mem", OPT_SIZE, O(mem), "512M", 64 * MIB, 1024 * GIB, "SIZE", "guest RAM", NULL },
-    { "smp", OPT_U32, O(smp), "1", 1, 64, "N", "number of vCPUs", NULL },
-    { "count", OPT_U64, O(count), NULL, 0, 0, "N", "how often", NULL },
-    { "append", OPT_STR, O(append), NULL, 0, 0, "STR", "more kernel command line", NULL },
-    { "accel", OPT_ENUM, O(accel), "auto", 0, 0, "ENGINE", "engine", "auto|hvf|kvm|soft" },
-    { "disk", OPT_LIST, O(disks), NULL, 0, 0, "F", "raw disk image", NULL },
-    { "verbose", OPT_FLAG, O(verbose), NULL, 0, 0, NULL, "say more", NULL },
-    { "track-dirty", OPT_FLAG, O(track_dirty), NULL, 0, 0, NULL, "record dirty pages", NULL },
+    /* name, type, where, default, min, max, arg, help, words, more, files */
+    { "mem", OPT_SIZE, O(mem), "512M", 64 * MIB, 1024 * GIB, "SIZE", "guest RAM", NULL, NULL,
+      false },
+    { "smp", OPT_U32, O(smp), "1", 1, 64, "N", "number of vCPUs", NULL, NULL, false },
+    { "count", OPT_U64, O(count), NULL, 0, 0, "N", "how often", NULL, NULL, false },
+    { "append", OPT_STR, O(append), NULL, 0, 0, "STR", "more kernel command line", NULL, NULL,
+      false },
+    { "accel", OPT_ENUM, O(accel), "auto", 0, 0, "ENGINE", "engine", "auto|hvf|kvm|soft", NULL,
+      false },
+    { "disk", OPT_LIST, O(disks), NULL, 0, 0, "F", "raw disk image", NULL, NULL, false },
+    { "verbose", OPT_FLAG, O(verbose), NULL, 0, 0, NULL, "say more", NULL, NULL, false },
+    { "track-dirty", OPT_FLAG, O(track_dirty), NULL, 0, 0, NULL, "record dirty pages", NULL, NULL,
+      false },
     { 0 },
 };
 #undef O
@@ -284,6 +288,63 @@ static void test_help_shows_ranges_and_defaults(void **state)
     free(text);
 }
 
+static const struct opt_arg three[] = {
+    { .name = "SHELL", .help = "the shell", .words = "bash|zsh|fish" },
+    { .name = "FILE", .help = "the path of a file", .files = true },
+    { .name = "MORE", .help = "one more", .optional = true },
+    { 0 },
+};
+
+static void test_positional_arguments(void **state)
+{
+    static const struct {
+        const char *given[3], *msg; /* NULL: they are right */
+    } rows[] = {
+        { { "zsh", "f" }, NULL },
+        { { "fish", "f", "m" }, NULL },
+        { { "bash", "" }, NULL },
+        { { NULL }, "no SHELL; give bash, zsh or fish" },
+        { { "bash" }, "no FILE; give the path of a file" },
+        { { "tcsh", "f" }, "tcsh: give bash, zsh or fish" },
+        { { "bas", "f" }, "bas: give bash, zsh or fish" },
+        { { "bash|zsh", "f" }, "bash|zsh: give bash, zsh or fish" },
+        { { "", "f" }, ": give bash, zsh or fish" },
+    };
+    struct err err;
+
+    (void)state;
+    assert_int_equal(opt_count_args(three), 3);
+    assert_int_equal(opt_count_args(NULL), 0);
+    assert_int_equal(opt_check_args(NULL, NULL, 0, NULL), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        unsigned count = 0;
+        while (count < 3 && rows[i].given[count])
+            count++;
+        err = (struct err){ 0 };
+        int rc = opt_check_args(three, rows[i].given, count, &err);
+        if (rows[i].msg)
+            assert_err(rc, EINVAL, err, rows[i].msg);
+        else
+            assert_int_equal(rc, 0);
+    }
+}
+
+static void test_help_of_positional_arguments(void **state)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    (void)state;
+    opt_help_args(three, out);
+    opt_help_args(NULL, out);
+    fclose(out);
+    assert_string_equal(text, "  SHELL                     the shell (bash, zsh or fish)\n"
+                              "  FILE                      the path of a file\n"
+                              "  MORE                      one more\n");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +358,8 @@ int main(void)
         cmocka_unit_test(test_too_many_of_a_list),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_help_shows_ranges_and_defaults),
+        cmocka_unit_test(test_positional_arguments),
+        cmocka_unit_test(test_help_of_positional_arguments),
     };
 
     return cmocka_run_group_tests_name("opt", tests, NULL, NULL);
