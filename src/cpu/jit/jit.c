@@ -314,9 +314,20 @@ static void kill_locked(struct jit *jit, struct jit_block *block) REQUIRES(jit->
     jit->stats.killed++;
 }
 
-static bool overlaps(const struct jit_block *block, gpa_t gpa, uint64_t len)
+static bool meets(gpa_t a, uint64_t a_len, gpa_t b, uint64_t b_len)
 {
-    return block->gpa < gpa + len && gpa < block->gpa + 4 * (uint64_t)block->count;
+    return a < b + b_len && b < a + a_len;
+}
+
+static bool depends_on(const struct jit_block *block, gpa_t gpa, uint64_t len)
+{
+    gpa_t page = align_down(block->gpa, CODE_PAGE_SIZE);
+
+    for (unsigned n = 0; n < ARRAY_LEN(block->peek); n++)
+        if (block->peek[n] != JIT_NO_PEEK &&
+            meets(page + 4 * (gpa_t)block->peek[n], 4 * JIT_PEEK, gpa, len))
+            return true;
+    return meets(block->gpa, 4 * (uint64_t)block->count, gpa, len);
 }
 
 void jit_kill(struct jit *jit, gpa_t gpa, uint64_t len)
@@ -332,7 +343,7 @@ void jit_kill(struct jit *jit, gpa_t gpa, uint64_t len)
     for (at = &jit->page[slot]; *at;) {
         struct jit_block *block = *at;
 
-        if (overlaps(block, gpa, len)) {
+        if (depends_on(block, gpa, len)) {
             *at = block->page_next;
             kill_locked(jit, block);
         } else {

@@ -77,11 +77,12 @@ static unsigned flags_use(unsigned op)
 }
 
 /* Are flags of no use to the code at this instruction of the page? */
-static bool dead_at(const struct jit_tran *t, int64_t offset)
+static bool dead_at(struct jit_tran *t, unsigned way, int64_t offset)
 {
-    if (offset < 0)
+    if (offset < 0 || offset >= CODE_PAGE_SIZE)
         return false;
-    for (unsigned n = 0; n < 6 && offset < CODE_PAGE_SIZE; n++, offset += 4) {
+    t->block->peek[way] = (uint16_t)(offset / 4);
+    for (unsigned n = 0; n < JIT_PEEK && offset < CODE_PAGE_SIZE; n++, offset += 4) {
         uint32_t word = __atomic_load_n(&t->words[offset / 4], __ATOMIC_RELAXED);
         unsigned use = flags_use(a64_match(word));
 
@@ -94,14 +95,14 @@ static bool dead_at(const struct jit_tran *t, int64_t offset)
 }
 
 /* Where the block's last instruction goes, both have no use for flags. */
-static bool dead_at_end(const struct jit_tran *t)
+static bool dead_at_end(struct jit_tran *t)
 {
     unsigned last = t->count - 1;
     int64_t at = 4 * (int64_t)(t->first + last);
 
     switch (t->op[last]) {
     case A64_B:
-        return dead_at(t, at + t->insn[last].imm);
+        return dead_at(t, 0, at + t->insn[last].imm);
     case A64_B_cond:
     case A64_CBZ_w:
     case A64_CBZ_x:
@@ -109,7 +110,7 @@ static bool dead_at_end(const struct jit_tran *t)
     case A64_CBNZ_x:
     case A64_TBZ:
     case A64_TBNZ:
-        return dead_at(t, at + t->insn[last].imm) && dead_at(t, at + 4);
+        return dead_at(t, 0, at + t->insn[last].imm) && dead_at(t, 1, at + 4);
     default:
         return false;
     }

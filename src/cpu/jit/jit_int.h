@@ -24,6 +24,8 @@ enum jit_state {
 };
 
 #define JIT_BLOCK_INSNS 64
+#define JIT_PEEK        6
+#define JIT_NO_PEEK     0xffff
 
 struct jit_block;
 
@@ -42,7 +44,10 @@ struct jit_block {
     gpa_t gpa; /* of the first instruction */
     uint8_t state;
     bool dead;
-    uint16_t count;                 /* instructions */
+    uint16_t count; /* instructions */
+    /* Code that it depends on elsewhere in the page: the first of JIT_PEEK instructions whose use
+     * of flags was looked at, or JIT_NO_PEEK. */
+    uint16_t peek[2];
     uint8_t *entry;                 /* writable view */
     uint8_t *start_over;            /* code that leaves to the run loop at the block's start */
     struct jit_block *_Atomic next; /* in its hash chain */

@@ -337,6 +337,7 @@ struct jit_block *jit_translate(struct jit *jit, struct cpu *c, gpa_t gpa, unsig
     t->block = take(jit, sizeof(*t->block));
     t->block->gpa = gpa;
     t->block->state = (uint8_t)state;
+    t->block->peek[0] = t->block->peek[1] = JIT_NO_PEEK;
     t->state = state;
     t->page = align_down(gpa, CODE_PAGE_SIZE);
     range = soc_find(jit->soc, gpa);
