@@ -6,6 +6,7 @@
 #include "block/layer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -40,7 +41,22 @@ static uint64_t layer_iov_len(const struct iovec *iov, unsigned count)
     return len;
 }
 
-static int layer_readv(struct disk *disk, struct iovec *iov, unsigned count, uint64_t off)
+static int layer_read_part(struct layer *layer, unsigned state, struct iovec *part, unsigned parts,
+                           uint64_t off, bool now)
+{
+    if (state == LAYER_ZERO) {
+        layer_zero_iov(part, parts);
+        return 0;
+    }
+    if (state == LAYER_PARENT)
+        return now ? disk_readv_now(layer->parent, part, parts, off)
+                   : disk_readv(layer->parent, part, parts, off);
+    off += layer->data_off;
+    return now ? disk_fd_readv_now(layer->fd, part, parts, off)
+               : disk_fd_readv(layer->fd, part, parts, off);
+}
+
+static int layer_readv(struct disk *disk, struct iovec *iov, unsigned count, uint64_t off, bool now)
 {
     struct layer *layer = container_of(disk, struct layer, disk);
     uint64_t stop = off + layer_iov_len(iov, count);
@@ -58,12 +74,7 @@ static int layer_readv(struct disk *disk, struct iovec *iov, unsigned count, uin
         if (end > stop)
             end = stop;
         parts = disk_iov_take(&iov, &count, end - off, part);
-        if (state == LAYER_HERE)
-            rc = disk_fd_readv(layer->fd, part, parts, layer->data_off + off);
-        else if (state == LAYER_PARENT)
-            rc = disk_readv(layer->parent, part, parts, off);
-        else
-            layer_zero_iov(part, parts);
+        rc = layer_read_part(layer, state, part, parts, off, now);
         off = end;
     }
     return rc;
@@ -213,7 +224,23 @@ static int layer_discard(struct disk *disk, uint64_t off, uint64_t len)
     return layer_write_zeroes(disk, off, len, true);
 }
 
-static int layer_write_map_locked(struct layer *layer) REQUIRES(layer->lock)
+/* The pages of the map that have changed, as they are now, to the copy that a flush writes. */
+static void layer_take_map_locked(struct layer *layer) REQUIRES(layer->lock)
+{
+    uint64_t bytes = layer_file_map_bytes(layer->disk.bytes);
+
+    for (uint64_t at = 0; at < bytes && layer->map_dirty; at += LAYER_MAP_PAGE) {
+        if (!layer->dirty[at / LAYER_MAP_PAGE])
+            continue;
+        memcpy(layer->copy + at, layer->map + at, LAYER_MAP_PAGE);
+        layer->dirty[at / LAYER_MAP_PAGE] = 0;
+        layer->taken[at / LAYER_MAP_PAGE] = 1;
+        layer->map_taken = true;
+    }
+    layer->map_dirty = false;
+}
+
+static int layer_write_map_locked(struct layer *layer) REQUIRES(layer->flush_lock)
 {
     uint64_t bytes = layer_file_map_bytes(layer->disk.bytes);
 
@@ -221,35 +248,52 @@ static int layer_write_map_locked(struct layer *layer) REQUIRES(layer->lock)
         size_t len = bytes - at < LAYER_MAP_PAGE ? (size_t)(bytes - at) : LAYER_MAP_PAGE;
         int rc;
 
-        if (!layer->dirty[at / LAYER_MAP_PAGE])
+        if (!layer->taken[at / LAYER_MAP_PAGE])
             continue;
-        rc = disk_fd_write(layer->fd, layer->map + at, len, LAYER_MAP_OFF + at);
+        rc = disk_fd_write(layer->fd, layer->copy + at, len, LAYER_MAP_OFF + at);
         if (rc < 0)
             return rc; /* the next flush tries again: the data below it is safe */
-        layer->dirty[at / LAYER_MAP_PAGE] = 0;
+        layer->taken[at / LAYER_MAP_PAGE] = 0;
     }
-    layer->map_dirty = false;
+    layer->map_taken = false;
     return 0;
 }
 
-/* The data, and only then the map that speaks of it. */
-static int layer_flush_locked(struct layer *layer) REQUIRES(layer->lock)
+/*
+ * The host may have dropped the pages that it could not write, and a second flush would find
+ * nothing to do: the map must not be written over that.
+ */
+static int layer_flush_file(struct layer *layer)
+{
+    int rc = disk_os_flush(layer->fd);
+
+    if (rc < 0) {
+        lock_take(&layer->lock);
+        layer->failed = rc;
+        lock_drop(&layer->lock);
+    }
+    return rc;
+}
+
+/*
+ * The data, and only then the map that speaks of it, as it was when the data began to be flushed:
+ * writes go on meanwhile, and are for the next flush.
+ */
+static int layer_flush_locked(struct layer *layer) REQUIRES(layer->flush_lock)
 {
     int rc;
 
-    if (layer->failed)
-        return layer->failed;
-    rc = disk_os_flush(layer->fd);
-    if (rc == 0 && layer->map_dirty) {
-        rc = layer_write_map_locked(layer);
-        if (rc < 0)
-            return rc;
-        rc = disk_os_flush(layer->fd);
-    }
-    /* The host may have dropped the pages that it could not write, and a second flush would find
-     * nothing to do: the map must not be written over that. */
-    layer->failed = rc;
-    return rc;
+    lock_take(&layer->lock);
+    rc = layer->failed;
+    if (rc == 0)
+        layer_take_map_locked(layer);
+    lock_drop(&layer->lock);
+    if (rc == 0)
+        rc = layer_flush_file(layer);
+    if (rc < 0 || !layer->map_taken)
+        return rc;
+    rc = layer_write_map_locked(layer);
+    return rc < 0 ? rc : layer_flush_file(layer);
 }
 
 static int layer_flush(struct disk *disk)
@@ -257,18 +301,22 @@ static int layer_flush(struct disk *disk)
     struct layer *layer = container_of(disk, struct layer, disk);
     int rc;
 
-    lock_take(&layer->lock);
+    lock_take(&layer->flush_lock);
     rc = layer_flush_locked(layer);
-    lock_drop(&layer->lock);
+    lock_drop(&layer->flush_lock);
     return rc;
 }
 
 void layer_free(struct layer *layer)
 {
     free(layer->map);
+    free(layer->copy);
     free(layer->dirty);
+    free(layer->taken);
     free(layer->bounce);
+    lock_fini(&layer->flush_lock);
     lock_fini(&layer->lock);
+    free(layer->disk.name);
     free(layer);
 }
 
@@ -279,11 +327,11 @@ static void layer_close(struct disk *disk)
     struct layer *layer = container_of(disk, struct layer, disk);
     struct stat st;
 
-    if (layer->map_dirty && fstat(layer->fd, &st) == 0 && st.st_nlink) {
+    if ((layer->map_dirty || layer->map_taken) && fstat(layer->fd, &st) == 0 && st.st_nlink) {
         int rc = layer_flush(disk);
         if (rc < 0)
-            log_warn("disk", "a layer keeps what was flushed before, and no more: %s",
-                     strerror(-rc));
+            log_warn("disk", "%s keeps what was flushed before, and no more: %s; %s", disk->name,
+                     strerror(-rc), disk_way_out(-rc));
     }
     disk_fd_unlock(layer->fd);
     disk_close(layer->parent);
@@ -299,6 +347,19 @@ static const struct disk_ops layer_ops = {
     .close = layer_close,
 };
 
+static bool layer_alloc(struct layer *layer, const char *name)
+{
+    uint64_t map_bytes = align_up(layer_file_map_bytes(layer->disk.bytes), LAYER_MAP_PAGE);
+
+    if (asprintf(&layer->disk.name, "%s over %s", name, layer->parent->name) < 0)
+        layer->disk.name = NULL; /* undefined then */
+    layer->bounce = malloc(LAYER_CLUSTER);
+    layer->copy = calloc(1, map_bytes);
+    layer->dirty = calloc(1, map_bytes / LAYER_MAP_PAGE);
+    layer->taken = calloc(1, map_bytes / LAYER_MAP_PAGE);
+    return layer->disk.name && layer->bounce && layer->copy && layer->dirty && layer->taken;
+}
+
 int layer_load(int fd, const char *name, struct layer_head *head, struct disk *parent,
                struct layer **ret_layer, struct err *err)
 {
@@ -313,16 +374,15 @@ int layer_load(int fd, const char *name, struct layer_head *head, struct disk *p
     if (!layer)
         return err_set(err, ENOMEM, "layer %s: out of memory", name);
     lock_init(&layer->lock);
+    lock_init(&layer->flush_lock);
     layer->disk =
         (struct disk){ .ops = &layer_ops, .bytes = head->image_bytes, .granule = LAYER_CLUSTER };
     layer->fd = fd;
     layer->parent = parent;
     layer->clusters = layer_file_clusters(head->image_bytes);
     layer->data_off = layer_file_data_off(head->image_bytes);
-    layer->bounce = malloc(LAYER_CLUSTER);
-    layer->dirty = calloc(1, layer_file_map_bytes(head->image_bytes) / LAYER_MAP_PAGE + 1);
     rc = layer_file_get_map(fd, name, head, &layer->map, err);
-    if (rc == 0 && (!layer->bounce || !layer->dirty))
+    if (rc == 0 && !layer_alloc(layer, name))
         rc = err_set(err, ENOMEM, "layer %s: out of memory", name);
     if (rc < 0) {
         layer_free(layer);

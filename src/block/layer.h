@@ -19,8 +19,14 @@ struct layer {
     /* Bytes are read without the lock: a read beside a write gets either's content. */
     uint8_t *map;
 
+    /* A flush at a time; taken before lock, which is not held while the host writes. */
+    struct lock flush_lock;
+    uint8_t *copy;  /* of the map: what the flush writes */
+    uint8_t *taken; /* a byte for each LAYER_MAP_PAGE, 1: to be written from copy */
+    bool map_taken; /* any of them */
+
     struct lock lock;
-    uint8_t *dirty;  /* a byte for each LAYER_MAP_PAGE of the map, 1: differs from the file */
+    uint8_t *dirty;  /* a byte for each LAYER_MAP_PAGE, 1: differs from copy */
     bool map_dirty;  /* any of them */
     int failed;      /* the flush that failed, as -errno; 0 */
     uint8_t *bounce; /* a cluster */

@@ -9,10 +9,9 @@
 
 #define SUM_PLACES 256
 #define SUM_BLOCK  4096
-/*
- * A checksum of the first 64 KiB, where a file system keeps what changes with
- * every mount, and of 4 KiB at 256 places from the first to the last.
- */
+
+/* Of the first 64 KiB, where a file system keeps what changes with every mount, and of 4 KiB at 256
+ * places from the first to the last. */
 int layer_base_sum(struct disk *disk, uint64_t *ret_sum)
 {
     size_t head = disk->bytes < LAYER_CLUSTER ? (size_t)disk->bytes : LAYER_CLUSTER;
