@@ -82,9 +82,15 @@ class Console:
         os.write(self.master, text)
 
     def close(self):
-        os.killpg(self.child.pid, signal.SIGKILL)
-        self.child.wait()
-        os.close(self.master)
+        """The guest powers off, so that the image is free for the next."""
+        try:
+            self.send(b"poweroff -f\r")
+            self.child.wait(LIMIT_S)
+        finally:
+            if self.child.poll() is None:
+                os.killpg(self.child.pid, signal.SIGKILL)
+                self.child.wait()
+            os.close(self.master)
 
 
 def rates(args, rows):

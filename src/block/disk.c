@@ -268,6 +268,11 @@ const char *disk_name(const struct disk *disk)
     return disk->name;
 }
 
+bool disk_stuck(const struct disk *disk)
+{
+    return __atomic_load_n(&disk->stuck, __ATOMIC_RELAXED);
+}
+
 const char *disk_way_out(int code)
 {
     switch (code) {

@@ -33,6 +33,9 @@ void disk_close(struct disk *disk); /* NULL is fine; gives the lock back */
 /* For messages: the file, and what it lies over. Valid until disk_close(). */
 const char *disk_name(const struct disk *disk);
 
+/* Did a flush fail, so that nothing is written to it any more until it is opened again? */
+bool disk_stuck(const struct disk *disk);
+
 /* What the owner of the host can do about an error of a drive: the end of a sentence. */
 const char *disk_way_out(int code);
 

@@ -23,6 +23,7 @@ struct disk {
     const struct disk_ops *ops;
     char *name; /* from malloc, freed by close; see disk_name() */
     bool read_only;
+    bool stuck; /* atomic; see disk_stuck() */
     uint64_t bytes;
     uint32_t granule; /* see disk_granule() */
 };

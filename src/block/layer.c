@@ -270,6 +270,7 @@ static int layer_flush_file(struct layer *layer)
     if (rc < 0) {
         lock_take(&layer->lock);
         layer->failed = rc;
+        __atomic_store_n(&layer->disk.stuck, true, __ATOMIC_RELAXED);
         lock_drop(&layer->lock);
     }
     return rc;
