@@ -59,12 +59,13 @@ static int layer_create_locked(int fd, const char *name, struct disk *parent, co
     head->image_bytes = parent->bytes;
     if (base_path && strlen(base_path) <= LAYER_NAME_MAX)
         memcpy(head->base, base_path, strlen(base_path));
-    rc = layer_base_sum(parent, &head->base_sum);
+    rc = layer_base_sum(parent, NULL, &head->base_sum);
     if (rc < 0)
         return err_set(err, -rc, "layer %s: read its base: %s", name, strerror(-rc));
     rc = layer_fill(fd, head);
     if (rc < 0)
-        return err_set(err, -rc, "layer %s: write it: %s", name, strerror(-rc));
+        return err_set(err, -rc, "layer %s: write it: %s; %s", name, strerror(-rc),
+                       disk_way_out(-rc));
     return 0;
 }
 

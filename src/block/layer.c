@@ -367,8 +367,6 @@ int layer_load(int fd, const char *name, struct layer_head *head, struct disk *p
     struct layer *layer;
     int rc = layer_file_get_head(fd, name, head, err);
 
-    if (rc == 0)
-        rc = layer_base_check(name, head, parent, err);
     if (rc < 0)
         return rc;
     layer = calloc(1, sizeof(*layer));
@@ -385,6 +383,8 @@ int layer_load(int fd, const char *name, struct layer_head *head, struct disk *p
     rc = layer_file_get_map(fd, name, head, &layer->map, err);
     if (rc == 0 && !layer_alloc(layer, name))
         rc = err_set(err, ENOMEM, "layer %s: out of memory", name);
+    if (rc == 0)
+        rc = layer_base_check(name, head, layer, err);
     if (rc < 0) {
         layer_free(layer);
         return rc;

@@ -54,12 +54,13 @@ MUST_CHECK int layer_load(int fd, const char *name, struct layer_head *head, str
                           struct layer **ret_layer, struct err *err);
 void layer_free(struct layer *layer); /* and nothing of what it stands on */
 
-/* The checksum by which a layer knows its parent again. Returns 0 or -errno. */
-MUST_CHECK int layer_base_sum(struct disk *disk, uint64_t *ret_sum);
+/* The checksum by which a layer knows its parent again. Returns 0 or -errno. With a layer, only of
+ * what a commit of it leaves as it is. */
+MUST_CHECK int layer_base_sum(struct disk *disk, const struct layer *layer, uint64_t *ret_sum);
 
-/* Is this the drive that the layer was made over? */
+/* Is layer->parent the drive that the layer was made over? */
 MUST_CHECK int layer_base_check(const char *name, const struct layer_head *head,
-                                struct disk *parent, struct err *err);
+                                const struct layer *layer, struct err *err);
 
 /* Write all of it into the parent, and leave it empty. Returns 0 or -errno. */
 MUST_CHECK int layer_commit(struct layer *layer, struct layer_head *head);

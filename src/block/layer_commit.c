@@ -32,22 +32,37 @@ static int layer_put_head(struct layer *layer, const struct layer_head *head)
 
 /*
  * The header says first that a commit is under way, because the parent is no longer the one that
- * the layer was made over. The map is emptied when all of the data is safe in the parent, and the
- * header takes the parent's new checksum last.
+ * the layer was made over, and by what it is known again meanwhile. When all of the data is safe
+ * in the parent, the header says that and takes its new checksum; then the map is emptied, and the
+ * commit has ended.
  */
-int layer_commit(struct layer *layer, struct layer_head *head)
+static int layer_copy(struct layer *layer, struct layer_head *head)
 {
-    uint64_t map_bytes = layer_file_map_bytes(layer->disk.bytes);
-    int rc;
+    int rc = 0;
 
-    head->committing = true;
-    rc = layer_put_head(layer, head);
+    if (!head->committing) {
+        head->committing = true;
+        rc = layer_base_sum(layer->parent, layer, &head->rest_sum);
+        if (rc == 0)
+            rc = layer_put_head(layer, head);
+    }
     for (uint64_t c = 0; c < layer->clusters && rc == 0; c++)
         rc = layer_push(layer, c);
     if (rc == 0)
         rc = disk_flush(layer->parent);
     if (rc == 0)
-        rc = layer_base_sum(layer->parent, &head->base_sum);
+        rc = layer_base_sum(layer->parent, NULL, &head->base_sum);
+    if (rc < 0)
+        return rc;
+    head->copied = true;
+    return layer_put_head(layer, head);
+}
+
+int layer_commit(struct layer *layer, struct layer_head *head)
+{
+    uint64_t map_bytes = layer_file_map_bytes(layer->disk.bytes);
+    int rc = head->copied ? 0 : layer_copy(layer, head);
+
     if (rc < 0)
         return rc;
     memset(layer->map, 0, map_bytes);
@@ -56,7 +71,7 @@ int layer_commit(struct layer *layer, struct layer_head *head)
         rc = disk_os_flush(layer->fd);
     if (rc < 0)
         return rc;
-    head->committing = false;
+    head->committing = head->copied = false;
     rc = layer_put_head(layer, head);
     if (rc == 0)
         rc = disk_os_punch(layer->fd, layer->data_off, layer->disk.bytes);

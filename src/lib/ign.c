@@ -61,7 +61,9 @@ static int ign_open(struct ign_machine *ign, const char *what, const struct ign_
     if (fd < 0 && !file->path)
         return 0;
     if (fd < 0) {
-        fd = open(file->path, flags | O_CLOEXEC, 0666);
+        bool made;
+        fd = flags & O_CREAT ? fd_open_or_make(file->path, &made)
+                             : open(file->path, flags | O_CLOEXEC);
         if (fd < 0)
             return err_errno(err, "%s %s", what, file->path);
         ign->opened[ign->opened_count++] = fd;

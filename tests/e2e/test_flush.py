@@ -10,37 +10,21 @@ import sys
 
 import pytest
 
-from conftest import BUILD, ROOT, must_exist
+from conftest import ROOT
 
-sys.path[:0] = [str(ROOT / "guest"), str(ROOT / "tests" / "fault")]
-import cpio  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests" / "fault"))
 import crash  # noqa: E402
 
 LONG = os.environ.get("LONG", "") not in ("", "0")
 STEPS = 150 if LONG else 12
 THREADS = 3
 MORE = 4 if LONG else 0  # mixtures tried at each flush, beyond two
-FOLDER = BUILD / "tests" / "guest" / "disk"
 MARKER_BYTES = 2 << 20
 
 
-@pytest.fixture(scope="module")
-def disk_initramfs(guest, tmp_path_factory):
-    """The recipe's, with the programs that work a disk behind it."""
-    archive = cpio.Archive(mtime=0)
-    for name in ("flushload",):
-        file = must_exist(FOLDER / name, "install what tools/deps.sh test names, then build: make")
-        archive.file(f"programs/{name}", file.read_bytes(), 0o755)
-    data = (guest / "initramfs").read_bytes()
-    path = tmp_path_factory.mktemp("disk") / "initramfs"
-    path.write_bytes(data + bytes(-len(data) % 4) + archive.bytes())
-    return path
-
-
 @pytest.fixture
-def record(start, ext4, tmp_path, disk_initramfs):
+def record(start, ext4, tmp_path, disk_programs, hostio):
     """record(overlay, **env): run the workload; returns (seed, records, what the image held before)."""
-    hostio = must_exist(BUILD / "tests" / "fault" / "hostio.so", "build first: make")
 
     def run(overlay=None, **env):
         seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
@@ -52,7 +36,7 @@ def record(start, ext4, tmp_path, disk_initramfs):
         spec = f"{ext4},overlay={overlay}" if overlay else str(ext4)
         env = dict(LD_PRELOAD=str(hostio), HOSTIO_LOG=str(log), HOSTIO_FILE=f"{overlay or ext4}:{markers}",
                    **env)
-        machine = start("--initramfs", disk_initramfs, "--append", "quiet cryptomgr.notests", "--smp", "2",
+        machine = start("--initramfs", disk_programs, "--append", "quiet cryptomgr.notests", "--smp", "2",
                         "--disk", spec, "--disk", markers, initramfs=False, env=env).shell()
         machine.ok("mkdir -p /mnt; mount -t ext4 /dev/vda /mnt")
         machine.ok(f"/programs/flushload /mnt /dev/vdb {seed} {STEPS} {THREADS}")

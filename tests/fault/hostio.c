@@ -6,7 +6,8 @@
  *                          the AT-th call (from 1) of CALL, and COUNT - 1 after it, fail with
  * ERRNO; CALL: read, write, flush, punch. COUNT 0: all from then on. With FLAG, a file, only while
  * that file exists HOSTIO_DELAY=CALL:FLAG the call does not return while the file FLAG exists
- *   HOSTIO_LOG=PATH        write what was done to PATH; tests/fault/crash.py reads it
+ *   HOSTIO_KILL=N          the process is killed in the middle of the N-th call that changes the
+ * file HOSTIO_LOG=PATH        write what was done to PATH; tests/fault/crash.py reads it
  *   HOSTIO_LIE=N           flushes after the N-th are recorded as done and are not
  *
  * A record of the log: le64 kind, le64 id, le64 file (0, 1), le64 offset, le64 length, then the
@@ -18,6 +19,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -48,6 +50,7 @@ static struct {
     char call[16], flag[PATH_MAX];
 } delay;
 static unsigned lie_after, flushes;
+static unsigned kill_at, changes;
 static bool lies;
 
 static ssize_t (*real_preadv)(int, const struct iovec *, int, off_t);
@@ -84,6 +87,9 @@ static void set_up(void)
         lies = true;
         lie_after = (unsigned)strtoul(env, NULL, 10);
     }
+    env = getenv("HOSTIO_KILL");
+    if (env)
+        kill_at = (unsigned)strtoul(env, NULL, 10);
     env = getenv("HOSTIO_LOG");
     if (env)
         log_fd = open(env, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -92,7 +98,6 @@ static void set_up(void)
 /* Which of the files is it? -1: none. */
 static int which(int fd)
 {
-    char link[32];
     struct stat is;
 
     pthread_once(&once, set_up);
@@ -105,7 +110,6 @@ static int which(int fd)
             want.st_ino == is.st_ino)
             return i;
     }
-    (void)link;
     return -1;
 }
 
@@ -128,6 +132,17 @@ static bool disturb(const char *call)
     if (hit)
         errno = fail.code;
     return hit;
+}
+
+/* Is this call the last one? */
+static bool last_call(void)
+{
+    bool last;
+
+    pthread_mutex_lock(&lock);
+    last = kill_at && ++changes == kill_at;
+    pthread_mutex_unlock(&lock);
+    return last;
 }
 
 static void put64(uint8_t *at, uint64_t val)
@@ -201,6 +216,13 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t off)
         return real_pwritev(fd, iov, count, off);
     if (disturb("write"))
         return -1;
+    if (last_call()) {
+        struct iovec half = { iov[0].iov_base, iov[0].iov_len / 1024 * 512 };
+
+        if (real_pwritev(fd, &half, 1, off) < 0)
+            abort();
+        raise(SIGKILL);
+    }
     for (int i = 0; i < count; i++)
         len += iov[i].iov_len;
     id = record('W', 0, file, off, len, iov, count);
@@ -220,6 +242,8 @@ static int flush(int fd, int (*real)(int))
         return real(fd);
     if (disturb("flush"))
         return -1;
+    if (last_call())
+        raise(SIGKILL);
     if (lies && file == 0) {
         pthread_mutex_lock(&lock);
         rc = flushes++ >= lie_after;
@@ -256,6 +280,8 @@ int fallocate64(int fd, int mode, off_t off, off_t len)
         return real_fallocate(fd, mode, off, len);
     if (disturb("punch"))
         return -1;
+    if (last_call())
+        raise(SIGKILL);
     id = record('P', 0, file, off, (size_t)len, NULL, 0);
     rc = real_fallocate(fd, mode, off, len);
     if (log_fd >= 0 && rc < 0)
