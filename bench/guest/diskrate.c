@@ -24,7 +24,7 @@ struct row {
 };
 
 static const struct row rows[] = {
-    { "seq-read", CHUNK, 1024, 1, 0, 0 },    { "seq-write", CHUNK, 192, 1, 0, 1 },
+    { "seq-read", CHUNK, 1024, 1, 0, 0 },    { "seq-write", CHUNK, 1024, 1, 0, 1 },
     { "rand-read", BLOCK, 3000, 1, 1, 0 },   { "rand-write", BLOCK, 3000, 1, 1, 1 },
     { "rand-read-8", BLOCK, 6000, 8, 1, 0 }, { "rand-write-8", BLOCK, 6000, 8, 1, 1 },
     { "seq-read-8", CHUNK, 1024, 8, 0, 0 },

@@ -57,7 +57,8 @@ def test_the_vmm_is_killed(start, program, ext4, tmp_path, disk_programs):
         os.kill(m.vmm_pid(), signal.SIGKILL)
         m.wait()
         assert digest(ext4) == before
-        assert disk(program, "check", layer).stdout == f"{layer}: ok\n"
+        result = disk(program, "check", layer)
+        assert result.returncode == 0, result.stderr
         shutil.copyfile(ext4, copy)
         result = disk(program, "commit", layer, "--base", copy)
         assert result.returncode == 0, result.stderr
@@ -73,7 +74,7 @@ def test_commit_is_killed_at_every_step(start, program, hostio, ext4, tmp_path):
     m = start("--disk", f"{ext4},overlay={layer}").shell()
     m.ok("dd if=/dev/urandom of=/dev/vda bs=64k seek=4 count=5 conv=fsync")
     m.ok("dd if=/dev/urandom of=/dev/vda bs=4k seek=1000 count=3 conv=fsync")
-    m.ok("blkdiscard -o 8388608 -l 262144 /dev/vda || fstrim /mnt || true; sync")
+    m.ok("blkdiscard -o 8388608 -l 262144 /dev/vda; sync")
     m.send("poweroff -f\r")
     assert m.wait() == 0
     want, mine, base = tmp_path / "want.img", tmp_path / "mine.layer", tmp_path / "base.img"

@@ -16,21 +16,14 @@
 
 #include "base/log.h"
 #include "dev/virtio/blk_fault.h"
+#include "dev/virtio/blk_range.h"
 #include "dev/virtio/mmio.h"
-#include "dev/virtio/span.h"
 
 #define BLK_QUEUE_SIZE 256
 #define BLK_SEG_MAX    (QUEUE_SEGS_MAX - 2) /* data segments beside header and status */
 #define BLK_HEADER     16
 #define BLK_ID_LEN     20
 #define BLK_CONFIG_LEN 60 /* up to and with write_zeroes_may_unmap and what pads it */
-#define BLK_RANGE      16
-#define BLK_RANGES_MAX 32
-
-/* Sectors of a range. A hole of 1 GiB is made in an instant; 16 MiB of zeros may have to be written
- * while other requests wait. */
-#define BLK_DISCARD_MAX (GIB / DISK_SECTOR)
-#define BLK_ZEROES_MAX  (16 * MIB / DISK_SECTOR)
 
 /* Requests that are taken from the queue and not answered; the others wait in the ring. */
 #define BLK_IN_FLIGHT 32
@@ -53,8 +46,6 @@ enum {
     BLK_T_DISCARD = 11,
     BLK_T_WRITE_ZEROES = 13,
 };
-#define BLK_RANGE_UNMAP BIT(0)
-enum { BLK_S_OK = 0, BLK_S_IOERR = 1, BLK_S_UNSUPP = 2, BLK_TO_DO = 255 /* ours */ };
 
 _Static_assert(QUEUE_SEGS_MAX <= DISK_IOV_MAX, "a chain is one read or write of the drive");
 
@@ -64,12 +55,6 @@ struct blk {
     char id[BLK_ID_LEN]; /* no NUL when full */
     uint64_t sectors;    /* of the drive; saved, to compare */
     struct blk_fault fault;
-};
-
-struct blk_range {
-    uint64_t sector;
-    uint32_t sectors;
-    bool unmap;
 };
 
 /* One request. What does not depend on the host is settled when it is looked at; `kind` and what
@@ -87,13 +72,6 @@ struct blk_req {
     int rc;
 };
 
-static bool blk_range_ok(const struct blk *blk, uint64_t sector, uint64_t len)
-{
-    uint64_t sectors = disk_sectors(blk->disk);
-
-    return len % DISK_SECTOR == 0 && sector <= sectors && len / DISK_SECTOR <= sectors - sector;
-}
-
 /* The end of a request: its status, and how many data bytes were written. */
 static void blk_answer(struct blk_req *blk_req, uint8_t status, uint64_t data)
 {
@@ -104,7 +82,7 @@ static void blk_answer(struct blk_req *blk_req, uint8_t status, uint64_t data)
 
 static uint8_t blk_check_move(const struct blk *blk, const struct blk_req *blk_req)
 {
-    if (!blk_range_ok(blk, blk_req->sector, blk_req->data.len)) {
+    if (!blk_range_ok(blk->disk, blk_req->sector, blk_req->data.len)) {
         log_guest("virtio-blk", "%llu bytes at sector %llu: no whole sectors, or past the end",
                   (unsigned long long)blk_req->data.len, (unsigned long long)blk_req->sector);
         return BLK_S_IOERR;
@@ -113,43 +91,6 @@ static uint8_t blk_check_move(const struct blk *blk, const struct blk_req *blk_r
         log_guest("virtio-blk", "write to a read-only drive");
         return BLK_S_IOERR;
     }
-    return BLK_TO_DO;
-}
-
-/* The ranges of a discard or write-zeroes. Nothing is done unless all of them are right. */
-static uint8_t blk_get_ranges(const struct blk *blk, struct blk_req *blk_req, struct span *out)
-{
-    struct blk_range *ret = blk_req->ranges;
-    bool zeroes = blk_req->kind == BLK_ZERO;
-    unsigned count = (unsigned)(out->len / BLK_RANGE), count_max = zeroes ? 1 : BLK_RANGES_MAX;
-    uint64_t max = zeroes ? BLK_ZEROES_MAX : BLK_DISCARD_MAX;
-
-    if (out->len % BLK_RANGE || !count || count > count_max) {
-        log_guest("virtio-blk", "%llu bytes of ranges; 1 to %u ranges of %d are right",
-                  (unsigned long long)out->len, count_max, BLK_RANGE);
-        return BLK_S_IOERR;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        uint8_t raw[BLK_RANGE];
-        uint32_t flags;
-        span_read(out, raw, sizeof(raw));
-        ret[i].sector = load_le64(raw);
-        ret[i].sectors = load_le32(raw + 8);
-        flags = load_le32(raw + 12);
-        ret[i].unmap = flags & BLK_RANGE_UNMAP;
-        /* 5.2.6.2: an unknown flag, and unmap in a discard, are not supported. */
-        if (flags & ~(zeroes ? BLK_RANGE_UNMAP : 0)) {
-            log_guest("virtio-blk", "flags %#x of a range", flags);
-            return BLK_S_UNSUPP;
-        }
-        if (ret[i].sectors > max ||
-            !blk_range_ok(blk, ret[i].sector, (uint64_t)ret[i].sectors * DISK_SECTOR)) {
-            log_guest("virtio-blk", "range of %u sectors at %llu: too long, or past the end",
-                      ret[i].sectors, (unsigned long long)ret[i].sector);
-            return BLK_S_IOERR;
-        }
-    }
-    blk_req->count = count;
     return BLK_TO_DO;
 }
 
@@ -188,7 +129,8 @@ static uint8_t blk_look(struct blk *blk, struct blk_req *blk_req, struct span *o
         blk_req->kind = type == BLK_T_DISCARD ? BLK_DISCARD : BLK_ZERO;
         /* What was not negotiated is not there: a read-only drive offers neither. */
         if (virtio_has(&blk->virtio, type == BLK_T_DISCARD ? BLK_F_DISCARD : BLK_F_WRITE_ZEROES))
-            return blk_get_ranges(blk, blk_req, out);
+            return blk_range_parse(blk->disk, blk_req->kind == BLK_ZERO, out, blk_req->ranges,
+                                   &blk_req->count);
         break;
     default:
         break;
