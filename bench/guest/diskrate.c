@@ -1,6 +1,7 @@
 /*
  * Drives a block device with O_DIRECT, so that the guest's page cache is out of it: a fixed number
- * of operations a row. The host's clock decides, between the two marks that each row prints.
+ * of operations a row. It prints a mark, begins when a line comes in, and prints a mark at the end:
+ * the host's clock decides, from that line on.
  *
  *   diskrate DEVICE ROW [SCALE]      rows are below; SCALE divides the number of operations
  */
@@ -88,6 +89,9 @@ int main(int argc, char **argv)
         }
         printf("<begin %s>\n", row->name);
         fflush(stdout);
+        while (getchar() != '\n')
+            if (feof(stdin))
+                return 1;
         for (unsigned t = 0; t < row->threads; t++) {
             jobs[t] =
                 (struct job){ row, t, row->ops / row->threads / scale, lseek(fd, 0, SEEK_END), fd };
