@@ -104,6 +104,39 @@ static int fd_set_flag(int fd, int get, int set, int flag, bool on)
     return fcntl(fd, set, flags) < 0 ? -errno : 0;
 }
 
+/* The folder's entry of a new file. What a file system cannot flush it need not. */
+static void fd_sync_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    CLEANUP(freep)
+    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    CLEANUP(fd_closep) int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (fd >= 0)
+        (void)fsync(fd);
+}
+
+int fd_open_or_make(const char *path, bool *ret_made)
+{
+    for (;;) {
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+
+        if (fd >= 0 || errno != ENOENT) {
+            *ret_made = false;
+            return fd;
+        }
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0) {
+            fd_sync_folder(path);
+            *ret_made = true;
+            return fd;
+        }
+        /* Somebody else made it meanwhile; a link that leads nowhere would go on for ever. */
+        if (errno != EEXIST || access(path, F_OK) < 0)
+            return -1;
+    }
+}
+
 int fd_set_nonblock(int fd, bool on)
 {
     return fd_set_flag(fd, F_GETFL, F_SETFL, O_NONBLOCK, on);

@@ -20,6 +20,11 @@ MUST_CHECK int fd_pwrite_full(int fd, const void *buf, size_t len, off_t off);
 MUST_CHECK int fd_set_nonblock(int fd, bool on);
 MUST_CHECK int fd_set_cloexec(int fd, bool on);
 
+/* Open a file for reading and writing, and make it if it is not there: *ret_made says so, and its
+ * name is safe on the medium then, where the file system can do that. Returns the descriptor, or -1
+ * with errno. */
+MUST_CHECK int fd_open_or_make(const char *path, bool *ret_made);
+
 /* Open what is closed of descriptors 0, 1 and 2 on /dev/null: else the next file opened becomes
  * standard output, and is written to. Returns 0 or -errno. */
 MUST_CHECK int fd_fill_standard(void);

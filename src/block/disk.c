@@ -109,6 +109,21 @@ int disk_fd_readv(int fd, struct iovec *iov, unsigned count, uint64_t off)
     return disk_fd_io(fd, preadv, iov, count, off);
 }
 
+int disk_fd_readv_now(int fd, const struct iovec *iov, unsigned count, uint64_t off)
+{
+    size_t len = 0;
+    ssize_t done;
+
+    for (unsigned i = 0; i < count; i++)
+        len += iov[i].iov_len;
+    done = disk_os_read_now(fd, iov, (int)count, (off_t)off);
+    if (done == -EOPNOTSUPP || done == -EINTR)
+        return -EAGAIN;
+    if (done < 0)
+        return (int)done;
+    return (size_t)done == len ? 0 : -EAGAIN;
+}
+
 int disk_fd_writev(int fd, struct iovec *iov, unsigned count, uint64_t off)
 {
     return disk_fd_io(fd, pwritev, iov, count, off);
@@ -147,9 +162,11 @@ unsigned disk_iov_take(struct iovec **iov, unsigned *count, uint64_t len, struct
     return parts;
 }
 
-static int raw_readv(struct disk *disk, struct iovec *iov, unsigned count, uint64_t off)
+static int raw_readv(struct disk *disk, struct iovec *iov, unsigned count, uint64_t off, bool now)
 {
-    return disk_fd_readv(container_of(disk, struct raw, disk)->fd, iov, count, off);
+    int fd = container_of(disk, struct raw, disk)->fd;
+
+    return now ? disk_fd_readv_now(fd, iov, count, off) : disk_fd_readv(fd, iov, count, off);
 }
 
 static int raw_writev(struct disk *disk, struct iovec *iov, unsigned count, uint64_t off)
@@ -193,6 +210,7 @@ static void raw_close(struct disk *disk)
     struct raw *raw = container_of(disk, struct raw, disk);
 
     disk_fd_unlock(raw->fd);
+    free(raw->disk.name);
     free(raw);
 }
 
@@ -208,6 +226,7 @@ static const struct disk_ops raw_ops = {
 int disk_open_fd(int fd, const char *name, bool read_only, struct disk **ret_disk, struct err *err)
 {
     uint64_t bytes = 0;
+    char *own_name;
     struct raw *raw;
     int rc = disk_check(fd, name, read_only, &bytes, err);
 
@@ -219,12 +238,19 @@ int disk_open_fd(int fd, const char *name, bool read_only, struct disk **ret_dis
                        "(,ro) everywhere",
                        name);
     raw = malloc(sizeof(*raw));
-    if (!raw) {
+    own_name = strdup(name);
+    if (!raw || !own_name) {
+        free(raw);
+        free(own_name);
         disk_fd_unlock(fd);
         return err_set(err, ENOMEM, "disk %s: out of memory", name);
     }
     *raw = (struct raw){
-        .disk = { .ops = &raw_ops, .read_only = read_only, .bytes = bytes, .granule = RAW_GRANULE },
+        .disk = { .ops = &raw_ops,
+                  .name = own_name,
+                  .read_only = read_only,
+                  .bytes = bytes,
+                  .granule = RAW_GRANULE },
         .fd = fd,
     };
     *ret_disk = &raw->disk;
@@ -235,6 +261,34 @@ void disk_close(struct disk *disk)
 {
     if (disk)
         disk->ops->close(disk);
+}
+
+const char *disk_name(const struct disk *disk)
+{
+    return disk->name;
+}
+
+bool disk_stuck(const struct disk *disk)
+{
+    return __atomic_load_n(&disk->stuck, __ATOMIC_RELAXED);
+}
+
+const char *disk_way_out(int code)
+{
+    switch (code) {
+    case ENOSPC:
+        return "free space on its file system";
+    case EDQUOT:
+        return "raise the quota there, or free space";
+    case EFBIG:
+        return "raise the limit on file sizes (ulimit -f), or move it to another file system";
+    case EROFS:
+        return "make its file system writable";
+    case ENOMEM:
+        return "free memory";
+    default:
+        return "look after its storage";
+    }
 }
 
 uint64_t disk_sectors(const struct disk *disk)
@@ -278,7 +332,15 @@ int disk_readv(struct disk *disk, const struct iovec *iov, unsigned count, uint6
     struct iovec rest[DISK_IOV_MAX];
     int64_t len = disk_gather(disk, iov, count, off, rest);
 
-    return len <= 0 ? (int)len : disk->ops->readv(disk, rest, count, off);
+    return len <= 0 ? (int)len : disk->ops->readv(disk, rest, count, off, false);
+}
+
+int disk_readv_now(struct disk *disk, const struct iovec *iov, unsigned count, uint64_t off)
+{
+    struct iovec rest[DISK_IOV_MAX];
+    int64_t len = disk_gather(disk, iov, count, off, rest);
+
+    return len <= 0 ? (int)len : disk->ops->readv(disk, rest, count, off, true);
 }
 
 int disk_writev(struct disk *disk, const struct iovec *iov, unsigned count, uint64_t off)

@@ -30,6 +30,15 @@ MUST_CHECK int disk_open_fd(int fd, const char *name, bool read_only, struct dis
                             struct err *err);
 void disk_close(struct disk *disk); /* NULL is fine; gives the lock back */
 
+/* For messages: the file, and what it lies over. Valid until disk_close(). */
+const char *disk_name(const struct disk *disk);
+
+/* Did a flush fail, so that nothing is written to it any more until it is opened again? */
+bool disk_stuck(const struct disk *disk);
+
+/* What the owner of the host can do about an error of a drive: the end of a sentence. */
+const char *disk_way_out(int code);
+
 uint64_t disk_sectors(const struct disk *disk);
 bool disk_read_only(const struct disk *disk);
 
@@ -44,6 +53,11 @@ uint32_t disk_granule(const struct disk *disk);
 MUST_CHECK int disk_readv(struct disk *disk, const struct iovec *iov, unsigned count, uint64_t off);
 MUST_CHECK int disk_writev(struct disk *disk, const struct iovec *iov, unsigned count,
                            uint64_t off);
+
+/* disk_readv() if that does not have to wait for a medium: else -EAGAIN, also when the host cannot
+ * say. Part of the bytes may have been moved then. */
+MUST_CHECK int disk_readv_now(struct disk *disk, const struct iovec *iov, unsigned count,
+                              uint64_t off);
 
 /*
  * Say that [off, off + len) is not needed. A raw image gives the storage back, and zeros are read

@@ -7,10 +7,11 @@ struct disk;
 
 /*
  * Ranges are within the drive and lengths not 0; what changes the drive is not called on a
- * read-only one. iov is the callee's to change. Return 0 or -errno.
+ * read-only one. iov is the callee's to change. `now`: see disk_readv_now(). Return 0 or
+ * -errno.
  */
 struct disk_ops {
-    int (*readv)(struct disk *disk, struct iovec *iov, unsigned count, uint64_t off);
+    int (*readv)(struct disk *disk, struct iovec *iov, unsigned count, uint64_t off, bool now);
     int (*writev)(struct disk *disk, struct iovec *iov, unsigned count, uint64_t off);
     int (*discard)(struct disk *disk, uint64_t off, uint64_t len);
     int (*write_zeroes)(struct disk *disk, uint64_t off, uint64_t len, bool unmap);
@@ -20,7 +21,9 @@ struct disk_ops {
 
 struct disk {
     const struct disk_ops *ops;
+    char *name; /* from malloc, freed by close; see disk_name() */
     bool read_only;
+    bool stuck; /* atomic; see disk_stuck() */
     uint64_t bytes;
     uint32_t granule; /* see disk_granule() */
 };
@@ -30,7 +33,10 @@ struct disk {
 int disk_fd_readv(int fd, struct iovec *iov, unsigned count, uint64_t off);
 int disk_fd_writev(int fd, struct iovec *iov, unsigned count, uint64_t off);
 
-/* The same for one buffer. */
+/* What is in memory; -EAGAIN for all of iov when any of it is not. */
+int disk_fd_readv_now(int fd, const struct iovec *iov, unsigned count, uint64_t off);
+
+/* The same as the first two for one buffer. */
 int disk_fd_read(int fd, void *buf, size_t len, uint64_t off);
 int disk_fd_write(int fd, const void *buf, size_t len, uint64_t off);
 

@@ -10,6 +10,15 @@ int disk_os_flush(int fd)
     return fdatasync(fd) < 0 ? -errno : 0;
 }
 
+ssize_t disk_os_read_now(int fd, const struct iovec *iov, int count, off_t off)
+{
+    ssize_t done = preadv2(fd, iov, count, off, RWF_NOWAIT);
+
+    if (done >= 0)
+        return done;
+    return errno == ENOSYS ? -EOPNOTSUPP : -errno;
+}
+
 int disk_os_punch(int fd, uint64_t off, uint64_t len)
 {
     int rc;

@@ -13,6 +13,11 @@ int disk_os_flush(int fd)
     return fsync(fd) < 0 ? -errno : 0;
 }
 
+ssize_t disk_os_read_now(int fd, const struct iovec *iov, int count, off_t off)
+{
+    return -EOPNOTSUPP;
+}
+
 int disk_os_punch(int fd, uint64_t off, uint64_t len)
 {
     struct fpunchhole hole = { .fp_offset = (off_t)off, .fp_length = (off_t)len };

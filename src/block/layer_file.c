@@ -23,11 +23,13 @@ enum {
     H_BASE_BYTES = 40,
     H_BASE_SUM = 48,
     H_FLAGS = 56,
+    H_REST_SUM = 64,
     H_SUM = 504,
     H_NAME = 512,
 };
 
 #define FLAG_COMMITTING BIT(0)
+#define FLAG_COPIED     BIT(1)
 
 _Static_assert(H_NAME + LAYER_NAME_MAX + 1 == HEAD_BYTES, "the name ends the header");
 
@@ -59,7 +61,10 @@ int layer_file_put_head(int fd, const struct layer_head *head)
     store_le64(raw + H_DATA_OFF, layer_file_data_off(head->image_bytes));
     store_le64(raw + H_BASE_BYTES, head->image_bytes);
     store_le64(raw + H_BASE_SUM, head->base_sum);
-    store_le64(raw + H_FLAGS, head->committing ? FLAG_COMMITTING : 0);
+    if (head->committing) {
+        store_le64(raw + H_FLAGS, FLAG_COMMITTING | (head->copied ? FLAG_COPIED : 0));
+        store_le64(raw + H_REST_SUM, head->rest_sum);
+    }
     memcpy(raw + H_NAME, head->base, strlen(head->base));
     store_le64(raw + H_SUM, head_sum(raw));
     return disk_fd_write(fd, raw, sizeof(raw), 0);
@@ -87,7 +92,8 @@ static int head_check(const uint8_t *raw, const char *name, struct err *err)
         image > LAYER_BYTES_MAX || load_le64(raw + H_BASE_BYTES) != image ||
         load_le64(raw + H_MAP_OFF) != LAYER_MAP_OFF ||
         load_le64(raw + H_DATA_OFF) != layer_file_data_off(image) ||
-        load_le64(raw + H_FLAGS) & ~FLAG_COMMITTING || raw[HEAD_BYTES - 1])
+        load_le64(raw + H_FLAGS) & ~(FLAG_COMMITTING | FLAG_COPIED) ||
+        load_le64(raw + H_FLAGS) == FLAG_COPIED || raw[HEAD_BYTES - 1])
         return err_set(err, EINVAL, "layer %s: the header contradicts itself; take another copy",
                        name);
     return 0;
@@ -122,6 +128,8 @@ int layer_file_get_head(int fd, const char *name, struct layer_head *ret_head, s
         .image_bytes = image,
         .base_sum = load_le64(raw + H_BASE_SUM),
         .committing = load_le64(raw + H_FLAGS) & FLAG_COMMITTING,
+        .copied = load_le64(raw + H_FLAGS) & FLAG_COPIED,
+        .rest_sum = load_le64(raw + H_REST_SUM),
     };
     memcpy(ret_head->base, raw + H_NAME, sizeof(ret_head->base));
     return 0;

@@ -21,6 +21,8 @@ struct layer_head {
     uint64_t image_bytes;
     uint64_t base_sum; /* of samples of the parent's content */
     bool committing;   /* a commit was begun and has not ended */
+    bool copied;       /* all is in the parent, and base_sum is of that; with committing only */
+    uint64_t rest_sum; /* of those samples that a commit does not change; while committing */
     char base[LAYER_NAME_MAX + 1];
 };
 

@@ -136,6 +136,7 @@ static const struct opt boot_opts[] = {
 struct boot {
     struct ign_options options;
     bool stats;
+    bool made[IGN_DRIVES_MAX]; /* the layer of drive n was not there before */
 };
 
 /* What the user can do about a file that does not open. */
@@ -150,11 +151,12 @@ static const char *boot_way_out(int code, int flags)
     return "check the path";
 }
 
+/* flags with O_CREAT: *ret_made says if the file is new. */
 static int boot_open(const char *what, const char *path, int flags, struct ign_file *ret,
-                     struct err *err)
+                     bool *ret_made, struct err *err)
 {
     struct stat st;
-    int fd = open(path, flags | O_CLOEXEC, 0666);
+    int fd = flags & O_CREAT ? fd_open_or_make(path, ret_made) : open(path, flags | O_CLOEXEC);
 
     if (fd < 0)
         return err_set(err, errno, "%s %s: %s; %s", what, path, strerror(errno),
@@ -187,16 +189,17 @@ static int boot_disk_word(struct ign_drive *drive, const char *word, struct err 
 }
 
 /* The files of a drive; a temporary layer, too, is made by who opens files. */
-static int boot_open_drive(struct ign_drive *drive, struct err *err)
+static int boot_open_drive(struct ign_drive *drive, bool *ret_made, struct err *err)
 {
     int layer_flags = drive->read_only ? O_RDONLY : O_RDWR | O_CREAT;
     bool reads = drive->read_only || drive->overlay;
-    int rc = boot_open("disk", drive->file.path, reads ? O_RDONLY : O_RDWR, &drive->file, err);
+    int rc =
+        boot_open("disk", drive->file.path, reads ? O_RDONLY : O_RDWR, &drive->file, NULL, err);
 
     if (rc < 0 || !drive->overlay)
         return rc;
     if (drive->layer.path)
-        return boot_open("layer", drive->layer.path, layer_flags, &drive->layer, err);
+        return boot_open("layer", drive->layer.path, layer_flags, &drive->layer, ret_made, err);
     if (drive->read_only)
         return 0;
     drive->layer.fd = fd_temp(err);
@@ -205,8 +208,9 @@ static int boot_open_drive(struct ign_drive *drive, struct err *err)
 }
 
 /* FILE[,ro][,overlay[=LAYER]]: cuts the options off in place, from the end. */
-static int boot_add_disk(struct ign_options *options, char *spec, struct err *err)
+static int boot_add_disk(struct boot *boot, char *spec, struct err *err)
 {
+    struct ign_options *options = &boot->options;
     struct ign_drive *drive = &options->drives[options->drive_count];
     char *comma;
 
@@ -220,9 +224,24 @@ static int boot_add_disk(struct ign_options *options, char *spec, struct err *er
     }
     if (!*spec)
         return err_set(err, EINVAL, "--disk: no file name; give FILE or FILE,ro");
-    options->drive_count++;
     drive->file.path = spec;
-    return boot_open_drive(drive, err);
+    return boot_open_drive(drive, &boot->made[options->drive_count++], err);
+}
+
+/* A boot that failed leaves no layer behind that it made and that holds nothing. */
+static void boot_remove_layers(const struct boot *boot)
+{
+    for (unsigned i = 0; i < boot->options.drive_count; i++) {
+        const struct ign_file *layer = &boot->options.drives[i].layer;
+        struct ign_disk_info info;
+        struct stat ours, there;
+
+        if (!boot->made[i] || fstat(layer->fd, &ours) < 0 || lstat(layer->path, &there) < 0 ||
+            ours.st_dev != there.st_dev || ours.st_ino != there.st_ino)
+            continue;
+        if (ign_disk_info(layer->path, &info, NULL) < 0 || !info.layer || !(info.here + info.zero))
+            unlink(layer->path);
+    }
 }
 
 /* In the VMM process. */
@@ -282,9 +301,10 @@ static int boot_append(struct ign_options *options, const char *append, bool roo
     return 0;
 }
 
-static int boot_prepare(const struct boot_opts *opts, const char *const args[2],
-                        struct ign_options *options, char **ret_line, struct err *err)
+static int boot_prepare(const struct boot_opts *opts, const char *const args[2], struct boot *boot,
+                        char **ret_line, struct err *err)
 {
+    struct ign_options *options = &boot->options;
     int rc;
 
     options->accel = opts->accel;
@@ -300,14 +320,14 @@ static int boot_prepare(const struct boot_opts *opts, const char *const args[2],
     options->console_in = STDIN_FILENO;
     options->console_out = STDOUT_FILENO;
     options->console_keys = isatty(STDIN_FILENO);
-    rc = boot_open("kernel", args[0], O_RDONLY, &options->kernel, err);
+    rc = boot_open("kernel", args[0], O_RDONLY, &options->kernel, NULL, err);
     if (rc == 0 && opts->initramfs)
-        rc = boot_open("initramfs", opts->initramfs, O_RDONLY, &options->initramfs, err);
+        rc = boot_open("initramfs", opts->initramfs, O_RDONLY, &options->initramfs, NULL, err);
     /* The words are argv's own, which may be written to. */
     if (rc == 0 && args[1])
-        rc = boot_add_disk(options, (char *)(uintptr_t)args[1], err);
+        rc = boot_add_disk(boot, (char *)(uintptr_t)args[1], err);
     for (unsigned i = 0; rc == 0 && i < opts->disks.count; i++)
-        rc = boot_add_disk(options, (char *)(uintptr_t)opts->disks.items[i], err);
+        rc = boot_add_disk(boot, (char *)(uintptr_t)opts->disks.items[i], err);
     if (rc == 0 && boot_append(options, opts->append, args[1] != NULL, ret_line) < 0)
         rc = err_set(err, ENOMEM, "out of memory");
     return rc;
@@ -330,11 +350,15 @@ static int boot_run(const struct command *command, int argc, char **argv)
     ign_options_init(&boot.options);
     boot.options.start_ns = start_ns;
     boot.stats = opts.stats;
-    status = boot_prepare(&opts, args, &boot.options, &line, &err);
-    if (status < 0)
+    status = boot_prepare(&opts, args, &boot, &line, &err);
+    if (status < 0) {
+        boot_remove_layers(&boot);
         return cli_fail(status == -EINVAL ? EXIT_USAGE : EXIT_FAILED, err.msg);
+    }
     status = monitor_run(&config, &sig, &err);
     free(line);
+    if (status == EXIT_FAILED)
+        boot_remove_layers(&boot);
     if (*err.msg)
         cli_fail(status, err.msg);
     if (sig) {

@@ -29,7 +29,9 @@ static int files_open(struct ign_files *files, const char *what, const struct ig
     if (fd < 0 && !file->path)
         return 0;
     if (fd < 0) {
-        fd = open(file->path, flags | O_CLOEXEC, 0666);
+        bool made;
+        fd = flags & O_CREAT ? fd_open_or_make(file->path, &made)
+                             : open(file->path, flags | O_CLOEXEC);
         if (fd < 0)
             return err_errno(err, "%s %s", what, file->path);
         ign_files_keep(files, fd);

@@ -11,6 +11,7 @@
 
 #include "arch/addrmap.h"
 #include "base/clock.h"
+#include "base/pool.h"
 #include "block/disk_layer.h"
 #include "dev/boot_timer.h"
 #include "dev/rtc.h"
@@ -20,6 +21,10 @@
 #include "vmm/console.h"
 #include "vmm/machine_int.h"
 
+/* Requests of a drive that wait for the host at once. Each drive has threads of its own, so that a
+ * slow one does not hold up the others. */
+#define DRIVE_THREADS 4
+
 #define FIXED_START_NS (UINT64_C(1735689600) * NS_PER_S) /* 2025-01-01 00:00 UTC */
 
 struct devmgr {
@@ -28,6 +33,8 @@ struct devmgr {
     struct dev *devs[BUS_DEVS_MAX]; /* owned; all of them are on machine->bus */
     unsigned count;
     unsigned slots; /* virtio slots in use */
+    struct pool *pools[MACHINE_DRIVES_MAX];
+    unsigned pool_count;
     struct serial *serial;
     struct console *console;
 };
@@ -182,6 +189,22 @@ static int devmgr_open_drive(const struct machine_drive *drive, struct disk **re
     return rc;
 }
 
+/* NULL where devices do their work on the vCPU. */
+static int devmgr_add_pool(struct devmgr *mgr, unsigned index, struct pool **ret_pool,
+                           struct err *err)
+{
+    char name[16];
+    int rc;
+
+    if (!devmgr_loop(mgr))
+        return 0;
+    snprintf(name, sizeof(name), "drive%u", index);
+    rc = pool_create(name, DRIVE_THREADS, ret_pool, err);
+    if (rc == 0)
+        mgr->pools[mgr->pool_count++] = *ret_pool;
+    return rc;
+}
+
 static int devmgr_add_drive(struct devmgr *mgr, const struct machine_drive *drive, unsigned index,
                             struct err *err)
 {
@@ -190,8 +213,10 @@ static int devmgr_add_drive(struct devmgr *mgr, const struct machine_drive *driv
     };
     char id[20];
     struct dev *dev;
-    int rc = devmgr_open_drive(drive, &config.disk, err);
+    int rc = devmgr_add_pool(mgr, index, &config.host.pool, err);
 
+    if (rc == 0)
+        rc = devmgr_open_drive(drive, &config.disk, err);
     if (rc < 0)
         return rc;
     snprintf(id, sizeof(id), "drive%u", index);
@@ -261,11 +286,20 @@ void devmgr_destroy(struct devmgr *mgr)
         return;
     /* The console first: its writer thread calls the serial port. */
     console_destroy(mgr->console);
+    /* Then the pools: what they still do is a device's. */
+    while (mgr->pool_count)
+        pool_destroy(mgr->pools[--mgr->pool_count]);
     while (mgr->count) {
         struct dev *dev = mgr->devs[--mgr->count];
         dev->ops->destroy(dev);
     }
     free(mgr);
+}
+
+void devmgr_drain(struct devmgr *mgr)
+{
+    for (unsigned i = 0; i < mgr->pool_count; i++)
+        pool_drain(mgr->pools[i]);
 }
 
 void devmgr_reset(struct devmgr *mgr)

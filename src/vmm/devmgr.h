@@ -15,6 +15,10 @@ MUST_CHECK int devmgr_create(struct machine *machine,
 /* NULL is fine. The I/O thread is gone. */
 void devmgr_destroy(struct devmgr *devs);
 
+/* Wait until no request of a device is in flight. vCPUs and I/O thread are held, so none is begun
+ * meanwhile. */
+void devmgr_drain(struct devmgr *devs);
+
 /* All devices to power-on state. The machine is paused. */
 void devmgr_reset(struct devmgr *devs);
 

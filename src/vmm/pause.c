@@ -6,11 +6,16 @@
  *     dev.lock            one device's registers and queues
  *       gic lock          the engine's interrupt controller (under set_spi())
  *         console.lock    output waiting for the terminal; innermost
+ *       pool.lock         work for a drive's threads; innermost
+ *     layer.flush_lock    a copy-on-write layer's flush; never with dev.lock
+ *       layer.lock        its map; innermost
  * A vCPU thread holds no lock while the guest runs, and takes machine.lock and dev.lock one after
- * the other, never one inside the other. The I/O thread likewise.
+ * the other, never one inside the other. The I/O thread likewise, and the threads of the drives'
+ * pools, which take no machine.lock at all.
  *
  * machine_pause() counts a pause, kicks every vCPU, and waits until all are parked in vcpu.c and
- * the I/O thread is held between two events. What runs in between sees no device or vCPU moving.
+ * the I/O thread is held between two events. Then nobody begins a request any more, and those in
+ * flight are waited for. What runs in between sees no device or vCPU moving.
  */
 #include "vmm/pause.h"
 
@@ -70,6 +75,7 @@ void machine_pause(struct machine *machine)
         cond_wait(&machine->cond, &machine->lock);
     pause_take_locked(machine);
     lock_drop(&machine->lock);
+    devmgr_drain(machine->devs);
 }
 
 void machine_resume(struct machine *machine)

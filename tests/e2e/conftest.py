@@ -4,12 +4,16 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 from machine import Machine
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "guest"))
+import cpio  # noqa: E402
+
 BUILD = pathlib.Path(os.environ.get("IGNITION_BUILD", ROOT / "build" / "gcc"))
 
 
@@ -43,13 +47,14 @@ def start(program, guest, engine, tmp_path):
     """start(*options) boots tiny; every machine is gone when the test ends."""
     machines = []
 
-    def boot(*options, kernel=None, initramfs=True, under_shell=False, **kwargs):
+    def boot(*options, kernel=None, initramfs=True, under_shell=False, within=(), **kwargs):
         args = [str(program), "boot", str(kernel or guest / "Image"), "--accel", engine]
         if initramfs:
             args += ["--initramfs", str(guest / "initramfs")]
         args += [str(o) for o in options]
         if under_shell:  # which stays when the program has ended
             args = ["/bin/sh", "-c", '"$@"; read -r line', "sh", *args]
+        args = [*within, *args]  # a command that becomes the program in the end
         machine = Machine(args, log=tmp_path / f"console{len(machines)}.log", **kwargs)
         machines.append(machine)
         return machine
@@ -57,6 +62,25 @@ def start(program, guest, engine, tmp_path):
     yield boot
     for machine in machines:
         machine.close()
+
+
+@pytest.fixture(scope="session")
+def hostio():
+    """The library that fails, delays and records the host's calls on a file."""
+    return must_exist(BUILD / "tests" / "fault" / "hostio.so", "build first: make")
+
+
+@pytest.fixture(scope="session")
+def disk_programs(guest, tmp_path_factory):
+    """The recipe's initramfs with the programs that work a disk behind it, in /programs."""
+    archive = cpio.Archive(mtime=0)
+    for file in sorted(must_exist(BUILD / "tests" / "guest" / "disk", "build first: make").iterdir()):
+        archive.file(f"programs/{file.name}", file.read_bytes(), 0o755)
+    assert archive.entries, "no programs: install what tools/deps.sh test names, then build: make"
+    data = (guest / "initramfs").read_bytes()
+    path = tmp_path_factory.mktemp("disk") / "initramfs"
+    path.write_bytes(data + bytes(-len(data) % 4) + archive.bytes())
+    return path
 
 
 @pytest.fixture

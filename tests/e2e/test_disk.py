@@ -142,6 +142,20 @@ def test_two_machines_on_one_image(start, program, ext4, tmp_path, guest, engine
     power_off(m)
 
 
+def test_a_failed_boot_leaves_no_layer(program, ext4, tmp_path, engine):
+    """One that it made: a file of the user's stays, whatever it is."""
+    kernel, layer, mine = tmp_path / "kernel", tmp_path / "new.layer", tmp_path / "mine.layer"
+    kernel.write_bytes(b"no kernel" * 1000)
+    mine.touch()
+    for path, stays in ((layer, False), (mine, True)):
+        for more in ([], ["--disk", str(tmp_path / "missing")]):
+            result = subprocess.run([str(program), "boot", str(kernel), "--accel", engine, "--disk",
+                                     f"{ext4},overlay={path}", *more], capture_output=True, text=True,
+                                    stdin=subprocess.DEVNULL, check=False)
+            assert result.returncode == 1
+            assert path.exists() == stays
+
+
 def test_what_is_no_layer(program, ext4, tmp_path):
     missing = tmp_path / "missing"
     refused(disk(program, "info", missing), missing, "No such file")

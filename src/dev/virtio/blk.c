@@ -15,6 +15,8 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "dev/virtio/blk_fault.h"
+#include "dev/virtio/blk_range.h"
 #include "dev/virtio/mmio.h"
 
 #define BLK_QUEUE_SIZE 256
@@ -22,13 +24,12 @@
 #define BLK_HEADER     16
 #define BLK_ID_LEN     20
 #define BLK_CONFIG_LEN 60 /* up to and with write_zeroes_may_unmap and what pads it */
-#define BLK_RANGE      16
-#define BLK_RANGES_MAX 32
 
-/* Sectors of a range. A hole of 1 GiB is made in an instant; 16 MiB of zeros may have to be written
- * while other requests wait. */
-#define BLK_DISCARD_MAX (GIB / DISK_SECTOR)
-#define BLK_ZEROES_MAX  (16 * MIB / DISK_SECTOR)
+/* Requests that are taken from the queue and not answered; the others wait in the ring. */
+#define BLK_IN_FLIGHT 32
+
+/* Bytes of a read that the vCPU does itself, if they are in memory. */
+#define BLK_NOW_MAX (64 * KIB)
 
 #define BLK_F_SEG_MAX      BIT(2)
 #define BLK_F_RO           BIT(5)
@@ -45,8 +46,6 @@ enum {
     BLK_T_DISCARD = 11,
     BLK_T_WRITE_ZEROES = 13,
 };
-#define BLK_RANGE_UNMAP BIT(0)
-enum { BLK_S_OK = 0, BLK_S_IOERR = 1, BLK_S_UNSUPP = 2 };
 
 _Static_assert(QUEUE_SEGS_MAX <= DISK_IOV_MAX, "a chain is one read or write of the drive");
 
@@ -55,204 +54,52 @@ struct blk {
     struct disk *disk;
     char id[BLK_ID_LEN]; /* no NUL when full */
     uint64_t sectors;    /* of the drive; saved, to compare */
-    uint64_t told;       /* bit n: error n is in the log; a guest may repeat what fails for ever */
+    struct blk_fault fault;
 };
 
-struct blk_range {
+/* One request. What does not depend on the host is settled when it is looked at; `kind` and what
+ * follows is what is left to do, without the lock. */
+struct blk_req {
+    struct virtio_req req;
+    uint8_t *status; /* where it goes */
+    uint64_t room;   /* writable bytes before the status */
+    enum blk_kind kind;
     uint64_t sector;
-    uint32_t sectors;
-    bool unmap;
-};
-
-/* A part of a chain: segments, and their bytes. */
-struct blk_span {
-    struct iovec *iov;
-    unsigned count;
-    uint64_t len;
-};
-
-static void span_drop_front(struct blk_span *span, size_t len)
-{
-    span->len -= len;
-    while (span->count && len >= span->iov->iov_len) {
-        len -= span->iov->iov_len;
-        span->iov++;
-        span->count--;
-    }
-    if (len) {
-        span->iov->iov_base = (char *)span->iov->iov_base + len;
-        span->iov->iov_len -= len;
-    }
-}
-
-/* Take `len` bytes off the front, to dst. The span has that many. */
-static void span_read(struct blk_span *span, void *dst, size_t len)
-{
-    uint8_t *at = dst;
-
-    while (len) {
-        size_t part = len < span->iov->iov_len ? len : span->iov->iov_len;
-        memcpy(at, span->iov->iov_base, part);
-        span_drop_front(span, part);
-        at += part;
-        len -= part;
-    }
-}
-
-/* Put up to `len` bytes to the front. */
-static void span_write(struct blk_span *span, const void *src, size_t len)
-{
-    const uint8_t *at = src;
-
-    while (len && span->count) {
-        size_t part = len < span->iov->iov_len ? len : span->iov->iov_len;
-        memcpy(span->iov->iov_base, at, part);
-        span_drop_front(span, part);
-        at += part;
-        len -= part;
-    }
-}
-
-/* Cut the last byte off and return where it is. The span is not empty. */
-static uint8_t *span_take_last(struct blk_span *span)
-{
-    struct iovec *last = &span->iov[span->count - 1];
-    uint8_t *byte = (uint8_t *)last->iov_base + last->iov_len - 1;
-
-    span->len--;
-    if (--last->iov_len == 0)
-        span->count--;
-    return byte;
-}
-
-static bool blk_range_ok(const struct blk *blk, uint64_t sector, uint64_t len)
-{
-    uint64_t sectors = disk_sectors(blk->disk);
-
-    return len % DISK_SECTOR == 0 && sector <= sectors && len / DISK_SECTOR <= sectors - sector;
-}
-
-static int blk_write(struct blk *blk, uint64_t sector, const struct blk_span *data)
-{
-    int rc = disk_writev(blk->disk, data->iov, data->count, sector * DISK_SECTOR);
-
-    /* Without FLUSH the driver takes a finished write for a stable one (5.2.6.2). */
-    if (rc == 0 && !virtio_has(&blk->virtio, BLK_F_FLUSH))
-        rc = disk_flush(blk->disk);
-    return rc;
-}
-
-/* The host said no: IOERR for the guest, one sentence for its owner. */
-static uint8_t blk_result(struct blk *blk, const char *what, uint64_t sector, int rc)
-{
-    if (rc == 0)
-        return BLK_S_OK;
-    if (!(blk->told & BIT(-rc & 63))) {
-        blk->told |= BIT(-rc & 63);
-        log_warn("virtio-blk", "%.*s: %s at sector %llu: %s; the guest gets I/O errors", BLK_ID_LEN,
-                 blk->id, what, (unsigned long long)sector, strerror(-rc));
-    }
-    return BLK_S_IOERR;
-}
-
-static uint8_t blk_move(struct blk *blk, uint32_t type, uint64_t sector,
-                        const struct blk_span *data)
-{
-    bool in = type == BLK_T_IN;
+    struct span data;
+    struct blk_range ranges[BLK_RANGES_MAX];
+    unsigned count; /* of ranges */
+    uint64_t fail_off;
     int rc;
+};
 
-    if (!blk_range_ok(blk, sector, data->len)) {
+/* The end of a request: its status, and how many data bytes were written. */
+static void blk_answer(struct blk_req *blk_req, uint8_t status, uint64_t data)
+{
+    *blk_req->status = status;
+    /* The length counts from the front (2.7.8.2): with a gap before it, the status is not in. */
+    blk_req->req.len = (uint32_t)(data == blk_req->room ? data + 1 : data);
+}
+
+static uint8_t blk_check_move(const struct blk *blk, const struct blk_req *blk_req)
+{
+    if (!blk_range_ok(blk->disk, blk_req->sector, blk_req->data.len)) {
         log_guest("virtio-blk", "%llu bytes at sector %llu: no whole sectors, or past the end",
-                  (unsigned long long)data->len, (unsigned long long)sector);
+                  (unsigned long long)blk_req->data.len, (unsigned long long)blk_req->sector);
         return BLK_S_IOERR;
     }
-    if (!in && disk_read_only(blk->disk)) {
+    if (blk_req->kind == BLK_WRITE && disk_read_only(blk->disk)) {
         log_guest("virtio-blk", "write to a read-only drive");
         return BLK_S_IOERR;
     }
-    virtio_io_begin(&blk->virtio);
-    rc = in ? disk_readv(blk->disk, data->iov, data->count, sector * DISK_SECTOR)
-            : blk_write(blk, sector, data);
-    virtio_io_end(&blk->virtio);
-    return blk_result(blk, in ? "read" : "write", sector, rc);
+    return BLK_TO_DO;
 }
 
-static uint8_t blk_flush(struct blk *blk)
-{
-    int rc;
-
-    virtio_io_begin(&blk->virtio);
-    rc = disk_flush(blk->disk);
-    virtio_io_end(&blk->virtio);
-    return blk_result(blk, "flush", 0, rc);
-}
-
-/* The ranges of a discard or write-zeroes. Nothing is done unless all of them are right. */
-static uint8_t blk_get_ranges(struct blk *blk, bool zeroes, struct blk_span *out,
-                              struct blk_range *ret, unsigned *ret_count)
-{
-    unsigned count = (unsigned)(out->len / BLK_RANGE), count_max = zeroes ? 1 : BLK_RANGES_MAX;
-    uint64_t max = zeroes ? BLK_ZEROES_MAX : BLK_DISCARD_MAX;
-
-    if (out->len % BLK_RANGE || !count || count > count_max) {
-        log_guest("virtio-blk", "%llu bytes of ranges; 1 to %u ranges of %d are right",
-                  (unsigned long long)out->len, count_max, BLK_RANGE);
-        return BLK_S_IOERR;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        uint8_t raw[BLK_RANGE];
-        uint32_t flags;
-        span_read(out, raw, sizeof(raw));
-        ret[i].sector = load_le64(raw);
-        ret[i].sectors = load_le32(raw + 8);
-        flags = load_le32(raw + 12);
-        ret[i].unmap = flags & BLK_RANGE_UNMAP;
-        /* 5.2.6.2: an unknown flag, and unmap in a discard, are not supported. */
-        if (flags & ~(zeroes ? BLK_RANGE_UNMAP : 0)) {
-            log_guest("virtio-blk", "flags %#x of a range", flags);
-            return BLK_S_UNSUPP;
-        }
-        if (ret[i].sectors > max ||
-            !blk_range_ok(blk, ret[i].sector, (uint64_t)ret[i].sectors * DISK_SECTOR)) {
-            log_guest("virtio-blk", "range of %u sectors at %llu: too long, or past the end",
-                      ret[i].sectors, (unsigned long long)ret[i].sector);
-            return BLK_S_IOERR;
-        }
-    }
-    *ret_count = count;
-    return BLK_S_OK;
-}
-
-static uint8_t blk_erase(struct blk *blk, bool zeroes, struct blk_span *out)
-{
-    struct blk_range ranges[BLK_RANGES_MAX];
-    unsigned count = 0, at = 0;
-    uint8_t status = blk_get_ranges(blk, zeroes, out, ranges, &count);
-    int rc = 0;
-
-    if (status != BLK_S_OK)
-        return status;
-    virtio_io_begin(&blk->virtio);
-    for (; at < count && rc == 0; at++) {
-        uint64_t off = ranges[at].sector * DISK_SECTOR;
-        uint64_t len = (uint64_t)ranges[at].sectors * DISK_SECTOR;
-        rc = zeroes ? disk_write_zeroes(blk->disk, off, len, ranges[at].unmap)
-                    : disk_discard(blk->disk, off, len);
-    }
-    if (rc == 0 && zeroes && !virtio_has(&blk->virtio, BLK_F_FLUSH))
-        rc = disk_flush(blk->disk);
-    virtio_io_end(&blk->virtio);
-    return blk_result(blk, zeroes ? "write-zeroes" : "discard", ranges[at - 1].sector, rc);
-}
-
-/* Answer one request. Returns the status; *ret_data is how many data bytes were written. */
-static uint8_t blk_answer(struct blk *blk, struct blk_span *out, struct blk_span *in,
-                          uint64_t *ret_data)
+/* What is asked for? Returns BLK_TO_DO, or the status; *ret_data is how many bytes were written. */
+static uint8_t blk_look(struct blk *blk, struct blk_req *blk_req, struct span *out, struct span *in,
+                        uint64_t *ret_data)
 {
     uint8_t header[BLK_HEADER];
     uint32_t type;
-    uint64_t sector;
-    uint8_t status;
 
     if (out->len < sizeof(header)) {
         log_guest("virtio-blk", "request without a whole header");
@@ -260,25 +107,30 @@ static uint8_t blk_answer(struct blk *blk, struct blk_span *out, struct blk_span
     }
     span_read(out, header, sizeof(header));
     type = load_le32(header);
-    sector = load_le64(header + 8);
+    blk_req->sector = load_le64(header + 8);
     switch (type) {
     case BLK_T_IN:
-        status = blk_move(blk, type, sector, in);
-        *ret_data = status == BLK_S_OK ? in->len : 0;
-        return status;
+        blk_req->kind = BLK_READ;
+        blk_req->data = *in;
+        return blk_check_move(blk, blk_req);
     case BLK_T_OUT:
-        return blk_move(blk, type, sector, out);
+        blk_req->kind = BLK_WRITE;
+        blk_req->data = *out;
+        return blk_check_move(blk, blk_req);
     case BLK_T_FLUSH:
-        return blk_flush(blk);
+        blk_req->kind = BLK_FLUSH;
+        return BLK_TO_DO;
     case BLK_T_GET_ID:
         *ret_data = in->len < sizeof(blk->id) ? in->len : sizeof(blk->id);
         span_write(in, blk->id, sizeof(blk->id));
         return BLK_S_OK;
     case BLK_T_DISCARD:
     case BLK_T_WRITE_ZEROES:
+        blk_req->kind = type == BLK_T_DISCARD ? BLK_DISCARD : BLK_ZERO;
         /* What was not negotiated is not there: a read-only drive offers neither. */
         if (virtio_has(&blk->virtio, type == BLK_T_DISCARD ? BLK_F_DISCARD : BLK_F_WRITE_ZEROES))
-            return blk_erase(blk, type == BLK_T_WRITE_ZEROES, out);
+            return blk_range_parse(blk->disk, blk_req->kind == BLK_ZERO, out, blk_req->ranges,
+                                   &blk_req->count);
         break;
     default:
         break;
@@ -287,28 +139,105 @@ static uint8_t blk_answer(struct blk *blk, struct blk_span *out, struct blk_span
     return BLK_S_UNSUPP;
 }
 
-static uint32_t blk_request(struct virtio *v, struct queue_chain *chain)
+static int blk_erase(struct blk *blk, struct blk_req *blk_req)
 {
-    struct blk *blk = container_of(v, struct blk, virtio);
-    struct blk_span out = { chain->iov, chain->out, chain->out_len };
-    struct blk_span in = { chain->iov + chain->out, chain->in, chain->in_len };
-    uint64_t data = 0, room;
-    uint8_t *status;
+    int rc = 0;
 
-    if (!in.len) {
-        log_guest("virtio-blk", "request without room for its status");
-        return 0;
+    for (unsigned i = 0; i < blk_req->count && rc == 0; i++) {
+        const struct blk_range *range = &blk_req->ranges[i];
+        uint64_t off = range->sector * DISK_SECTOR, len = (uint64_t)range->sectors * DISK_SECTOR;
+
+        blk_req->fail_off = off;
+        rc = blk_req->kind == BLK_ZERO ? disk_write_zeroes(blk->disk, off, len, range->unmap)
+                                       : disk_discard(blk->disk, off, len);
     }
-    status = span_take_last(&in);
-    room = in.len;
-    *status = blk_answer(blk, &out, &in, &data);
-    /* The length counts from the front (2.7.8.2): with a gap before it, the status is not in. */
-    return (uint32_t)(data == room ? data + 1 : data);
+    return rc;
 }
 
-static void blk_notify(struct virtio *v, unsigned queue)
+static void blk_run(struct virtio *v, struct virtio_req *req)
 {
-    virtio_serve(v, queue, blk_request);
+    struct blk *blk = container_of(v, struct blk, virtio);
+    struct blk_req *blk_req = container_of(req, struct blk_req, req);
+    const struct span *data = &blk_req->data;
+    uint64_t off = blk_req->sector * DISK_SECTOR;
+    int rc;
+
+    blk_req->fail_off = off;
+    switch (blk_req->kind) {
+    case BLK_READ:
+        rc = disk_readv(blk->disk, data->iov, data->count, off);
+        break;
+    case BLK_WRITE:
+        rc = disk_writev(blk->disk, data->iov, data->count, off);
+        break;
+    case BLK_FLUSH:
+        rc = disk_flush(blk->disk);
+        break;
+    default:
+        rc = blk_erase(blk, blk_req);
+        break;
+    }
+    /* Without FLUSH the driver takes a finished write for a stable one (5.2.6.2). */
+    if (rc == 0 && (blk_req->kind == BLK_WRITE || blk_req->kind == BLK_ZERO) &&
+        !virtio_has(v, BLK_F_FLUSH))
+        rc = disk_flush(blk->disk);
+    blk_req->rc = rc;
+}
+
+/* The host said no: IOERR for the guest, one sentence for its owner. */
+static void blk_finish(struct virtio *v, struct virtio_req *req)
+{
+    struct blk *blk = container_of(v, struct blk, virtio);
+    struct blk_req *blk_req = container_of(req, struct blk_req, req);
+
+    if (blk_req->rc < 0) {
+        blk_fault_tell(&blk->fault, blk->disk, blk->id, BLK_ID_LEN, blk_req->kind,
+                       blk_req->fail_off, blk_req->rc);
+        blk_answer(blk_req, BLK_S_IOERR, 0);
+    } else {
+        blk_answer(blk_req, BLK_S_OK, blk_req->kind == BLK_READ ? blk_req->data.len : 0);
+    }
+}
+
+/* A short read of what the host has in memory: done faster than handed over. */
+static bool blk_read_now(struct blk *blk, struct blk_req *blk_req)
+{
+    const struct span *data = &blk_req->data;
+    int rc;
+
+    if (blk_req->kind != BLK_READ || data->len > BLK_NOW_MAX)
+        return false;
+    virtio_io_begin(&blk->virtio);
+    rc = disk_readv_now(blk->disk, data->iov, data->count, blk_req->sector * DISK_SECTOR);
+    virtio_io_end(&blk->virtio);
+    if (rc < 0)
+        return false; /* an error, too, is for the one that may wait */
+    blk_answer(blk_req, BLK_S_OK, data->len);
+    return true;
+}
+
+static bool blk_request(struct virtio *v, struct virtio_req *req)
+{
+    struct blk *blk = container_of(v, struct blk, virtio);
+    struct blk_req *blk_req = container_of(req, struct blk_req, req);
+    struct queue_chain *chain = &req->chain;
+    struct span out = { chain->iov, chain->out, chain->out_len };
+    struct span in = { chain->iov + chain->out, chain->in, chain->in_len };
+    uint64_t data = 0;
+    uint8_t status;
+
+    req->len = 0;
+    if (!in.len) {
+        log_guest("virtio-blk", "request without room for its status");
+        return true;
+    }
+    blk_req->status = span_take_last(&in);
+    blk_req->room = in.len;
+    status = blk_look(blk, blk_req, &out, &in, &data);
+    if (status == BLK_TO_DO)
+        return v->host.pool && blk_read_now(blk, blk_req);
+    blk_answer(blk_req, status, data);
+    return true;
 }
 
 /* Of virtio_blk_config (5.2.4): capacity, seg_max, blk_size, then max_discard_sectors,
@@ -339,7 +268,13 @@ static const struct virtio_ops blk_virtio_ops = {
     .queue_max = BLK_QUEUE_SIZE,
     .config_len = BLK_CONFIG_LEN,
     .config_read = blk_config_read,
-    .notify = blk_notify,
+    .notify = virtio_serve,
+    .in_flight = BLK_IN_FLIGHT,
+    .request_size = sizeof(struct blk_req),
+    .eager = true,
+    .request = blk_request,
+    .run = blk_run,
+    .finish = blk_finish,
 };
 
 static void blk_destroy(struct dev *dev)

@@ -16,8 +16,9 @@ struct rng {
     struct rng_config config;
 };
 
-static uint32_t rng_request(struct virtio *v, struct queue_chain *chain)
+static bool rng_request(struct virtio *v, struct virtio_req *req)
 {
+    const struct queue_chain *chain = &req->chain;
     struct rng *rng = container_of(v, struct rng, virtio);
     uint32_t done = 0;
 
@@ -32,19 +33,16 @@ static uint32_t rng_request(struct virtio *v, struct queue_chain *chain)
         rng->config.fill(rng->config.ctx, iov->iov_base, part);
         done += (uint32_t)part;
     }
-    return done;
-}
-
-static void rng_notify(struct virtio *v, unsigned queue)
-{
-    virtio_serve(v, queue, rng_request);
+    req->len = done;
+    return true;
 }
 
 static const struct virtio_ops rng_virtio_ops = {
     .id = 4,
     .queues = 1,
     .queue_max = RNG_QUEUE_SIZE,
-    .notify = rng_notify,
+    .notify = virtio_serve,
+    .request = rng_request,
 };
 
 static void rng_destroy(struct dev *dev)

@@ -3,21 +3,26 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 
 /* Requests of one round; then the I/O thread looks at its other business first. */
 #define ROUND_MAX 64
 
+/* Requests that a vCPU begins itself before it goes on with the guest. */
+#define EAGER_MAX 16
+
 /* Do what was notified. With an event loop one round at a time, without one until all is done. */
-static void virtio_work_locked(struct virtio *v)
+static void virtio_work_locked(struct virtio *v, unsigned budget)
 {
     if (v->working)
-        return; /* another vCPU is at it, and looks at `kicked` again */
+        return; /* another thread is at it, and looks at `kicked` again */
     v->working = true;
     do {
         uint32_t kicked = v->kicked;
 
+        v->budget = budget;
         v->kicked = 0;
         for (unsigned i = 0; i < v->ops->queues; i++) {
             if (!(kicked & BIT(i)))
@@ -39,7 +44,7 @@ static void virtio_work(void *ctx)
     struct virtio *v = ctx;
 
     lock_take(&v->dev.lock);
-    virtio_work_locked(v);
+    virtio_work_locked(v, ROUND_MAX);
     lock_drop(&v->dev.lock);
 }
 
@@ -47,9 +52,78 @@ static void virtio_work(void *ctx)
 static void virtio_stop_work(struct virtio *v) NO_ANALYSIS
 {
     v->stopping++;
-    while (v->working)
+    while (v->working || v->in_flight)
         cond_wait(&v->idle, &v->dev.lock);
     v->stopping--;
+}
+
+/* Hand a chain back. (lock) */
+static void virtio_answer(struct virtio *v, struct virtio_req *req)
+{
+    struct queue *queue = &v->queues[req->queue];
+
+    queue_push(queue, req->chain.head, req->len);
+    req->next = v->free;
+    v->free = req;
+    if (queue_wants_signal(queue)) {
+        v->isr |= VIRTIO_ISR_USED;
+        virtio_update_irq(v);
+    }
+}
+
+/* In the pool. */
+static void virtio_req_work(struct pool_work *work)
+{
+    struct virtio_req *req = container_of(work, struct virtio_req, work);
+    struct virtio *v = req->v;
+
+    v->ops->run(v, req);
+    lock_take(&v->dev.lock);
+    v->ops->finish(v, req);
+    virtio_answer(v, req);
+    v->in_flight--;
+    if (v->starved && v->in_flight <= v->ops->in_flight / 2) {
+        v->kicked |= v->starved;
+        v->starved = 0;
+        if (!v->stopping)
+            ev_task_wake(v->task);
+    }
+    if (v->stopping && !v->in_flight)
+        cond_broadcast(&v->idle);
+    lock_drop(&v->dev.lock);
+}
+
+static void virtio_req_begin(struct virtio *v, struct virtio_req *req)
+{
+    if (v->host.pool) {
+        v->in_flight++;
+        pool_add(v->host.pool, &req->work);
+        return;
+    }
+    virtio_io_begin(v);
+    v->ops->run(v, req);
+    virtio_io_end(v);
+    v->ops->finish(v, req);
+    virtio_answer(v, req);
+}
+
+static int virtio_init_reqs(struct virtio *v)
+{
+    unsigned count = v->ops->in_flight ? v->ops->in_flight : 1;
+    size_t size = v->ops->request_size ? v->ops->request_size : sizeof(struct virtio_req);
+
+    v->reqs = calloc(count, size);
+    if (!v->reqs)
+        return -ENOMEM;
+    for (unsigned i = 0; i < count; i++) {
+        struct virtio_req *req = (void *)((char *)v->reqs + i * size);
+
+        req->work.fn = virtio_req_work;
+        req->v = v;
+        req->next = v->free;
+        v->free = req;
+    }
+    return 0;
 }
 
 int virtio_init(struct virtio *v, const struct dev_ops *dev_ops, const struct virtio_ops *ops,
@@ -61,16 +135,18 @@ int virtio_init(struct virtio *v, const struct dev_ops *dev_ops, const struct vi
     v->ops = ops;
     v->host = *host;
     v->features = features | VIRTIO_F_COMMON;
-    if (host->loop) {
+    assert(host->loop || !host->pool);
+    if (host->loop)
         v->task = ev_task_add(host->loop, virtio_work, v);
-        if (!v->task)
-            return err_set(err, ENOMEM, "%s: out of memory", dev_ops->name);
-    }
+    if (virtio_init_reqs(v) < 0 || (host->loop && !v->task))
+        return err_set(err, ENOMEM, "%s: out of memory", dev_ops->name);
     return 0;
 }
 
 void virtio_fini(struct virtio *v)
 {
+    assert(!v->in_flight);
+    free(v->reqs);
     ev_task_del(v->task);
     cond_fini(&v->idle);
     dev_fini(&v->dev);
@@ -89,7 +165,7 @@ void virtio_reset(struct dev *dev)
     v->status = v->isr = 0;
     v->device_features_sel = v->driver_features_sel = v->queue_sel = 0;
     v->driver_features = 0;
-    v->kicked = 0;
+    v->kicked = v->starved = 0;
     for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
         queue_reset(&v->queues[i]);
     if (v->ops->reset)
@@ -102,12 +178,24 @@ bool virtio_features_ok(const struct virtio *v)
     return !(v->driver_features & ~v->features) && virtio_has(v, VIRTIO_F_VERSION_1);
 }
 
+/* A queue may have work: for the I/O thread, or done now where there is none. (lock) */
+static void virtio_wake(struct virtio *v, unsigned index)
+{
+    if (!virtio_live(v) || !v->queues[index].ready)
+        return;
+    v->kicked |= BIT(index);
+    if (v->task)
+        ev_task_wake(v->task);
+    else
+        virtio_work_locked(v, ROUND_MAX);
+}
+
 void virtio_go(struct virtio *v)
 {
     if (v->ops->activate)
         v->ops->activate(v);
     for (unsigned i = 0; i < v->ops->queues; i++)
-        virtio_kick(v, i);
+        virtio_wake(v, i);
 }
 
 void virtio_break(struct virtio *v, unsigned index, const char *why)
@@ -145,18 +233,17 @@ void virtio_queue_disable(struct virtio *v, unsigned index)
     v->queues[index].ready = false;
     for (unsigned i = 0; i < v->ops->queues; i++) /* what the stop has cut short */
         if (v->kicked & BIT(i))
-            virtio_kick(v, i);
+            virtio_wake(v, i);
 }
 
 void virtio_kick(struct virtio *v, unsigned index)
 {
-    if (!virtio_live(v) || !v->queues[index].ready)
-        return;
-    v->kicked |= BIT(index);
-    if (v->task)
-        ev_task_wake(v->task);
-    else
-        virtio_work_locked(v);
+    if (!v->ops->eager || !v->task) {
+        virtio_wake(v, index);
+    } else if (virtio_live(v) && v->queues[index].ready) {
+        v->kicked |= BIT(index);
+        virtio_work_locked(v, EAGER_MAX);
+    }
 }
 
 void virtio_config_changed(struct virtio *v)
@@ -167,33 +254,40 @@ void virtio_config_changed(struct virtio *v)
     virtio_update_irq(v);
 }
 
-void virtio_serve(struct virtio *v, unsigned index, virtio_request_fn fn)
+void virtio_serve(struct virtio *v, unsigned index)
 {
     struct queue *queue = &v->queues[index];
-    unsigned budget = ROUND_MAX;
 
     queue_notify_off(queue);
     do {
         enum queue_result res = QUEUE_EMPTY;
         const char *why;
 
-        while (!v->stopping && budget) {
-            res = queue_pop(queue, &v->chain, &why);
+        while (!v->stopping && v->budget && v->free) {
+            struct virtio_req *req = v->free;
+
+            res = queue_pop(queue, &req->chain, &why);
             if (res != QUEUE_CHAIN)
                 break;
-            budget--;
-            queue_push(queue, v->chain.head, fn(v, &v->chain));
-            if (queue_wants_signal(queue)) {
-                v->isr |= VIRTIO_ISR_USED;
-                virtio_update_irq(v);
-            }
+            v->budget--;
+            v->free = req->next;
+            req->queue = index;
+            if (v->ops->request(v, req))
+                virtio_answer(v, req);
+            else
+                virtio_req_begin(v, req);
         }
         if (res == QUEUE_BROKEN) {
             virtio_break(v, index, why);
             return;
         }
-        if (v->stopping || !budget) { /* notifications stay off: we come back by ourselves */
+        /* Notifications stay off: we come back by ourselves. */
+        if (v->stopping || !v->budget) {
             v->kicked |= BIT(index);
+            return;
+        }
+        if (!v->free) {
+            v->starved |= BIT(index);
             return;
         }
     } while (queue_notify_on(queue));
@@ -245,7 +339,7 @@ int virtio_post_load(struct virtio *v, struct err *err)
         return err_set(err, EINVAL, "%s: the driver uses features %#llx, this device has %#llx",
                        name, (unsigned long long)v->driver_features,
                        (unsigned long long)v->features);
-    v->kicked = 0;
+    v->kicked = v->starved = 0;
     for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++) {
         struct queue *queue = &v->queues[i];
         unsigned max = i < v->ops->queues ? v->ops->queue_max : 0;
@@ -257,7 +351,9 @@ int virtio_post_load(struct virtio *v, struct err *err)
             return err_set(err, EINVAL, "%s: queue %u: %s", name, i, why);
     }
     virtio_update_irq(v);
+    lock_take(&v->dev.lock);
     if (virtio_live(v))
         virtio_go(v);
+    lock_drop(&v->dev.lock);
     return 0;
 }

@@ -222,6 +222,31 @@ static void test_a_file_without_a_name(void **state)
     close(fd);
 }
 
+static void test_a_file_that_may_have_to_be_made(void **state)
+{
+    char path[300];
+    struct stat st;
+    bool made;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/made", dir);
+    fd = fd_open_or_make(path, &made);
+    assert_true(fd >= 0 && made);
+    assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    close(fd);
+    fd = fd_open_or_make(path, &made);
+    assert_true(fd >= 0 && !made);
+    close(fd);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("nowhere/at/all", path), 0);
+    assert_int_equal(fd_open_or_make(path, &made), -1);
+    assert_int_equal(lstat(path, &st), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(fd_open_or_make("/nowhere/at/all", &made), -1);
+    assert_int_equal(errno, ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_read_file_returns_all_of_it),
         cmocka_unit_test(test_read_file_refuses_in_one_sentence),
         cmocka_unit_test(test_a_file_without_a_name),
+        cmocka_unit_test(test_a_file_that_may_have_to_be_made),
     };
 
     return cmocka_run_group_tests_name("fd", tests, setup_dir, teardown_dir);

@@ -616,7 +616,9 @@ static void test_creation_on_a_failing_host(void **state)
         host_breaks(at, 100, ENOSPC);
         rc = disk_layer_create(rig->layer_fd, "web", base, NULL, &err);
         if (rc < 0)
-            assert_err(rc, ENOSPC, err, "layer web: write it: No space left on device");
+            assert_err(rc, ENOSPC, err,
+                       "layer web: write it: No space left on device; free space on its file "
+                       "system");
         if (rc < 0 && at < 3) /* the flush of the header comes when it is written */
             assert_int_equal(disk_layer_open(rig->layer_fd, "web", false, base, &disk, &err),
                              -EINVAL);
@@ -750,6 +752,27 @@ static void test_commit(void **state)
     rig_destroy(rig);
 }
 
+/* Of the same size, and different where the layer has nothing. */
+static void assert_another_base_is_refused(struct rig *rig)
+{
+    struct disk *base = NULL;
+    uint8_t byte = 0x77;
+    char path[64];
+    int fd = make_file(path);
+    struct err err;
+
+    assert_int_equal(pwrite(fd, rig->base, BYTES, 0), BYTES);
+    assert_int_equal(pwrite(fd, &byte, 1, 3 * LAYER_CLUSTER + 100), 1);
+    /* A sample of 4 KiB lies at every place in so small an image. */
+    assert_int_equal(disk_open_fd(fd, "other", false, &base, &err), 0);
+    assert_err(disk_layer_commit(rig->layer_fd, "web", base, &err), EINVAL, err,
+               "layer web: made over another base, or the base has changed since; give the one it "
+               "was made over");
+    disk_close(base);
+    close(fd);
+    unlink(path);
+}
+
 /* Whichever step of a commit fails: the layer is refused until it was committed again, or is as it
  * was, or is done; the end is the same. */
 static void test_commit_on_a_failing_host(void **state)
@@ -776,6 +799,7 @@ static void test_commit_on_a_failing_host(void **state)
                        "layer web: commit it: Input/output error; nothing is lost, commit it "
                        "again");
         host_heals();
+        assert_another_base_is_refused(rig);
         assert_int_equal(disk_layer_commit(rig->layer_fd, "web", base, &err), 0);
         assert_content(base, want);
         disk_close(base);

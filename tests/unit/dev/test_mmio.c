@@ -31,17 +31,15 @@ static void echo_config_write(struct virtio *v, uint32_t off, const void *buf, u
     memcpy(container_of(v, struct echo, virtio)->config + off, buf, len);
 }
 
-static uint32_t echo_request(struct virtio *v, struct queue_chain *chain)
+static bool echo_request(struct virtio *v, struct virtio_req *req)
 {
+    const struct queue_chain *chain = &req->chain;
+
     container_of(v, struct echo, virtio)->served++;
     for (unsigned i = 0; i < chain->in; i++)
         memset(chain->iov[chain->out + i].iov_base, 0xec, chain->iov[chain->out + i].iov_len);
-    return (uint32_t)chain->in_len;
-}
-
-static void echo_notify(struct virtio *v, unsigned queue)
-{
-    virtio_serve(v, queue, echo_request);
+    req->len = (uint32_t)chain->in_len;
+    return true;
 }
 
 static void echo_activate(struct virtio *v)
@@ -61,7 +59,8 @@ static const struct virtio_ops echo_virtio_ops = {
     .config_len = 6,
     .config_read = echo_config_read,
     .config_write = echo_config_write,
-    .notify = echo_notify,
+    .notify = virtio_serve,
+    .request = echo_request,
     .activate = echo_activate,
     .reset = echo_reset,
 };
