@@ -12,7 +12,7 @@ idle   the host's processor time that a guest at its prompt costs, in percent of
 These three are what runs when nothing is named. Besides, and longer:
 
 compute  kernels of integer, floating-point, cryptographic and atomic instructions in a guest
-         (--kernel, --rounds, --seconds; --ours-arg adds an option for ours)
+         (--kernel, --rounds, --seconds, --clock; --ours-arg adds an option for ours)
 smp      the same with two threads on two vCPUs against one
 
 The machine may be shared and noisy: runs alternate between the two, the median counts, and the ratio
@@ -232,6 +232,8 @@ def main():
                         help="run this kernel; may be given several times")
     parser.add_argument("--rounds", type=positive(int), default=3, help="for each kernel")
     parser.add_argument("--seconds", type=positive(float), default=1, help="for one run of a kernel")
+    parser.add_argument("--clock", choices=list(compute.CLOCKS), default="wall",
+                        help="of compute: processor when the host has other work to do")
     parser.add_argument("--ours-arg", action="append", default=[], metavar="OPTION",
                         help="for build/ignition boot, as in --ours-arg=--deterministic")
     options = parser.parse_args()

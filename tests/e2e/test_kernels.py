@@ -56,3 +56,13 @@ def test_bench_refuses_what_it_does_not_know():
     bench = subprocess.run([ROOT / "bench" / "bench.py", "nonsense"], capture_output=True, text=True,
                            check=False)
     assert bench.returncode == 2 and "there is no nonsense; give rate, boot" in bench.stderr
+
+
+def test_bench_runs_a_kernel_on_both_machines(program, guest):
+    bench = subprocess.run([ROOT / "bench" / "bench.py", "compute", "--kernel", "alu", "--rounds", "1",
+                            "--seconds", "0.05", "--clock", "processor", "--program", program,
+                            "--guest", guest, "--ours-arg=--cpu=max"],
+                           capture_output=True, text=True, check=False)
+    assert bench.returncode == 0, bench.stderr
+    rows = [line.split("|")[1].strip() for line in bench.stdout.splitlines() if line.startswith("|")]
+    assert rows == ["kernel", "---", "alu", "integer"], bench.stdout
