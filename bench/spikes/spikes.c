@@ -17,7 +17,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define ROUNDS       61
+#include "spikes.h"
+
+#define ROUNDS       15
 #define RUN_NS       3000000
 #define VARIANTS_MAX 16
 #define HUGE_PAGE    (2 << 20)
@@ -25,57 +27,6 @@
 #define MEM_BYTES    (4 << 20)
 #define GUEST_VA     UINT64_C(0x7f1234400000)
 #define KEY_BITS     0x123
-#define TLB_SIZE     2048
-#define FIB_N        20
-#define FIB_CALLS    21891 /* of fib(20), itself included */
-
-struct entry32 {
-    uint64_t tag_r, tag_w, addend, meta;
-};
-struct entry16 {
-    uint64_t tag, addend;
-};
-struct target {
-    uint64_t guest;
-    const void *host;
-};
-
-/* As src/cpu/tlb.h has it: reached by a pointer. */
-struct spike_tlb {
-    uint64_t key[2], base[2];
-    struct entry32 data[TLB_SIZE];
-};
-
-struct spike_cpu {
-    uint64_t x[34];
-    uint64_t nzcv, request, retired, count;
-    struct spike_tlb *tlb;
-    uint64_t key[2], addend, ring_at, budget;
-    uint8_t pad0[0x200 - 0x160];
-    struct target ring[16];
-    uint8_t pad1[0x1000 - 0x300];
-    struct target targets[1024];
-    uint8_t pad2[0x8000 - 0x5000];
-    struct entry32 tlb32[TLB_SIZE];
-    struct entry16 tlb16_r[TLB_SIZE], tlb16_w[TLB_SIZE];
-};
-_Static_assert(offsetof(struct spike_cpu, nzcv) == 0x110, "emit.py: NZCV");
-_Static_assert(offsetof(struct spike_cpu, budget) == 0x158, "emit.py: BUDGET");
-_Static_assert(offsetof(struct spike_cpu, ring) == 0x200, "emit.py: RING");
-_Static_assert(offsetof(struct spike_cpu, targets) == 0x1000, "emit.py: TARGETS");
-_Static_assert(offsetof(struct spike_cpu, tlb32) == 0x8000, "emit.py: TLB32");
-_Static_assert(offsetof(struct spike_cpu, tlb16_w) == 0x20000, "emit.py: TLB16_W");
-
-typedef uint64_t spike_fn(struct spike_cpu *c, uint64_t passes);
-
-struct spike_row {
-    const char *group, *title;
-    spike_fn *run;
-    const struct target *sites;
-};
-extern const struct spike_row spike_rows[];
-
-const void *spike_lookup(const struct spike_cpu *c, uint64_t guest);
 
 /* What a translator's look-up helper does, without what QEMU's does besides. */
 const void *spike_lookup(const struct spike_cpu *c, uint64_t guest)
@@ -86,159 +37,6 @@ const void *spike_lookup(const struct spike_cpu *c, uint64_t guest)
         abort();
     return target->host;
 }
-
-static uint64_t rotate(uint64_t x, unsigned by)
-{
-    return x >> by | x << (64 - by);
-}
-
-static uint32_t rotate32(uint32_t x, unsigned by)
-{
-    return x >> by | x << (32 - by);
-}
-
-static uint64_t native_l1(struct spike_cpu *c, uint64_t passes)
-{
-    uint64_t *word = (uint64_t *)(uintptr_t)(c->x[2] + c->addend), sum = c->x[0];
-
-    while (passes--) {
-        for (uint64_t i = 0; i < 2048; i++) {
-            sum += word[i];
-            word[i] = sum ^ i;
-        }
-    }
-    return sum;
-}
-
-static uint64_t native_chase(struct spike_cpu *c, uint64_t passes)
-{
-    /* The nodes hold guest addresses; the compiled loop adds what it takes to follow them. */
-    uint64_t at = c->x[0];
-
-    while (passes--) {
-        for (unsigned i = 0; i < 1024; i++)
-            at = *(const uint64_t *)(uintptr_t)(at + c->addend);
-    }
-    return at;
-}
-
-static __attribute__((noinline)) uint64_t fib(uint64_t n)
-{
-    if (n < 2)
-        return n;
-    uint64_t one = fib(n - 1), two = fib(n - 2);
-    __asm__ volatile("" : "+r"(one), "+r"(two));
-    return one + two;
-}
-
-static uint64_t native_recursion(struct spike_cpu *c, uint64_t passes)
-{
-    uint64_t result = 0;
-
-    while (passes--)
-        result = fib(c->x[20]);
-    return result;
-}
-
-static uint64_t native_blocks(struct spike_cpu *c, uint64_t passes)
-{
-    uint64_t a = c->x[0], b = c->x[1], d = c->x[2], e = c->x[4], f = c->x[5], g = c->x[6];
-
-    while (passes--) {
-        for (unsigned i = 1024; i; i--) {
-            a += 1;
-            b ^= a;
-            d += 5;
-            e -= 3;
-            f += d;
-            g ^= 77;
-            a += 9;
-            e |= 1;
-            b -= 1;
-            d += e;
-            f ^= 12;
-            g += 2;
-            a += g;
-            e -= d;
-            b += 8;
-            __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(f));
-        }
-    }
-    return a;
-}
-
-static uint64_t native_alu(struct spike_cpu *c, uint64_t passes)
-{
-    uint64_t sum = c->x[0], a = c->x[1], b = c->x[2], by = c->x[5];
-
-    while (passes--) {
-        for (unsigned i = 1024; i; i--) {
-            a ^= a << 13;
-            a ^= a >> 7;
-            a ^= a << 17;
-            b = rotate(b * by + a, 41);
-            sum += b ^ a >> 3;
-        }
-    }
-    return sum;
-}
-
-static uint64_t native_tight(struct spike_cpu *c, uint64_t passes)
-{
-    uint64_t sum = c->x[0];
-
-    while (passes--) {
-        for (unsigned i = 1024; i; i--) {
-            sum += c->x[1];
-            __asm__ volatile("" : "+r"(sum)); /* or it would be a multiplication */
-        }
-    }
-    return sum;
-}
-
-static uint64_t native_sha256(struct spike_cpu *c, uint64_t passes)
-{
-    uint32_t s[8];
-    const uint32_t *w = (const uint32_t *)(uintptr_t)c->x[9];
-    const uint32_t *k = (const uint32_t *)(uintptr_t)c->x[10];
-
-    for (unsigned i = 0; i < 8; i++)
-        s[i] = (uint32_t)c->x[i];
-    uint32_t a = s[0], b = s[1], d = s[2], e = s[3], f = s[4], g = s[5], h = s[6], j = s[7];
-    while (passes--) {
-        for (unsigned i = 0; i < 64; i++) {
-            uint32_t t1 = j + (rotate32(f, 6) ^ rotate32(f, 11) ^ rotate32(f, 25)) +
-                          ((f & g) ^ (h & ~f)) + w[i] + k[i];
-            uint32_t t2 =
-                (rotate32(a, 2) ^ rotate32(a, 13) ^ rotate32(a, 22)) + ((a & b) ^ ((a ^ b) & d));
-            j = h;
-            h = g;
-            g = f;
-            f = e + t1;
-            e = d;
-            d = b;
-            b = a;
-            a = t1 + t2;
-        }
-    }
-    return a;
-}
-
-static const struct group {
-    const char *name;
-    spike_fn *native;
-    unsigned bodies; /* of the loop in one pass */
-} groups[] = {
-    { "l1", native_l1, 2048 },
-    { "chase", native_chase, 1024 },
-    { "recursion", native_recursion, FIB_CALLS },
-    { "blocks", native_blocks, 1024 },
-    { "alu", native_alu, 1024 },
-    { "sha256", native_sha256, 64 },
-    { "flags_alu", native_alu, 1024 },
-    { "flags_tight", native_tight, 1024 },
-};
-#define GROUPS (sizeof(groups) / sizeof(groups[0]))
 
 static void *pages(size_t bytes)
 {
@@ -253,11 +51,28 @@ static void *pages(size_t bytes)
     return mem;
 }
 
+/* One random cycle through all nodes, a cache line each, which hold the guest address of the next.
+ */
+static void make_chase(uint64_t *word)
+{
+    uint64_t random = 7;
+
+    for (unsigned i = 0; i < MEM_BYTES / 64; i++)
+        word[i * 8] = GUEST_VA + i * 64;
+    for (unsigned i = MEM_BYTES / 64 - 1; i; i--) {
+        random = random * 6364136223846793005 + 1442695040888963407;
+        unsigned other = (unsigned)(random >> 33) % i;
+        uint64_t next = word[i * 8];
+        word[i * 8] = word[other * 8];
+        word[other * 8] = next;
+    }
+}
+
 /* The same start for every run of a group: what is computed can then be compared. */
 static void prepare(struct spike_cpu *c, const char *group, const struct spike_row *row,
                     uint8_t *mem)
 {
-    uint64_t *word = (uint64_t *)mem, random = 7;
+    uint64_t *word = (uint64_t *)mem;
 
     for (unsigned i = 0; i < 32; i++)
         c->x[i] = 0x9e3779b97f4a7c15 * (i + 1);
@@ -270,18 +85,8 @@ static void prepare(struct spike_cpu *c, const char *group, const struct spike_r
             word[i] = i * 77;
         c->x[2] = GUEST_VA;
     } else if (!strcmp(group, "chase")) {
-        unsigned nodes = MEM_BYTES / 64;
-        if (word[0])
-            c->x[0] = GUEST_VA; /* made already, and nobody writes there */
-        for (unsigned i = 0; i < nodes && c->x[0] != GUEST_VA; i++)
-            word[i * 8] = GUEST_VA + i * 64;
-        for (unsigned i = nodes - 1; i && c->x[0] != GUEST_VA; i--) {
-            random = random * 6364136223846793005 + 1442695040888963407;
-            unsigned other = (unsigned)(random >> 33) % i;
-            uint64_t next = word[i * 8UL];
-            word[i * 8UL] = word[other * 8UL];
-            word[other * 8UL] = next;
-        }
+        if (!word[0]) /* nobody writes there, so it is made once */
+            make_chase(word);
         c->x[0] = GUEST_VA;
     } else if (!strcmp(group, "recursion")) {
         c->x[20] = FIB_N;
@@ -329,22 +134,20 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void run_group(const struct group *group, struct spike_cpu *c, uint8_t *mem)
+static void run_group(const struct spike_group *group, struct spike_cpu *c, uint8_t *mem)
 {
     struct {
-        const struct spike_row *row;
-        spike_fn *run;
-        double ns[ROUNDS];
-    } variants[VARIANTS_MAX] = { { .run = group->native } };
+        const struct spike_row *row; /* NULL: the compiled one */
+        double ns[PLACEMENTS][ROUNDS];
+    } variants[VARIANTS_MAX] = { 0 };
     unsigned count = 1, order[VARIANTS_MAX];
     uint64_t passes = 1, expected;
 
     for (unsigned i = 0; i < VARIANTS_MAX; i++)
         order[i] = i;
-    for (const struct spike_row *row = spike_rows; row->group; row++) {
+    for (const struct spike_row *row = spike_rows; row->group; row += PLACEMENTS) {
         if (!strcmp(row->group, group->name)) {
-            variants[count].row = row;
-            variants[count++].run = row->run;
+            variants[count++].row = row;
         }
     }
     memset(mem, 0, MEM_BYTES);
@@ -356,32 +159,43 @@ static void run_group(const struct group *group, struct spike_cpu *c, uint8_t *m
     }
     prepare(c, group->name, NULL, mem);
     expected = group->native(c, passes);
-    for (unsigned round = 0; round < ROUNDS; round++) {
+    for (unsigned round = 0; round < ROUNDS * PLACEMENTS; round++) {
         for (unsigned i = count - 1; i; i--) {
             unsigned other = (unsigned)rand() % (i + 1), at = order[i];
             order[i] = order[other];
             order[other] = at;
         }
         for (unsigned turn = 0; turn < count; turn++) {
-            unsigned i = order[turn];
-            prepare(c, group->name, variants[i].row, mem);
-            fill_tlb(c, i ? variants[i].row->title : "");
-            variants[i].run(c, 1 + passes / 16); /* what was evicted comes back */
-            prepare(c, group->name, variants[i].row, mem);
-            uint64_t start = now_ns(), result = variants[i].run(c, passes);
-            variants[i].ns[round] = (double)(now_ns() - start) / ((double)passes * group->bodies);
+            unsigned i = order[turn], placement = round % PLACEMENTS;
+            const struct spike_row *row = i ? variants[i].row + placement : NULL;
+            spike_fn *run = row ? row->run : group->native;
+
+            prepare(c, group->name, row, mem);
+            fill_tlb(c, row ? row->title : "");
+            run(c, 1 + passes / 16); /* what was evicted comes back */
+            prepare(c, group->name, row, mem);
+            uint64_t start = now_ns(), result = run(c, passes);
+            variants[i].ns[placement][round / PLACEMENTS] =
+                (double)(now_ns() - start) / ((double)passes * group->bodies);
             if (result != expected) {
                 fprintf(stderr, "spikes: %s, %s: wrong result\n", group->name,
-                        i ? variants[i].row->title : "compiled");
+                        row ? row->title : "compiled");
                 exit(1);
             }
         }
     }
+    double compiled = 0;
     for (unsigned i = 0; i < count; i++) {
-        qsort(variants[i].ns, ROUNDS, sizeof(double), compare);
+        double mean = 0;
+        for (unsigned placement = 0; placement < PLACEMENTS; placement++) {
+            double *ns = variants[i].ns[placement];
+            qsort(ns, ROUNDS, sizeof(*ns), compare);
+            mean += ns[ROUNDS / 2] / PLACEMENTS;
+        }
+        if (!i)
+            compiled = mean;
         printf("| %-11s | %-47s | %6.2f | %5.2f |\n", group->name,
-               i ? variants[i].row->title : "compiled", variants[i].ns[ROUNDS / 2],
-               variants[i].ns[ROUNDS / 2] / variants[0].ns[ROUNDS / 2]);
+               i ? variants[i].row->title : "compiled", mean, mean / compiled);
     }
     fflush(stdout);
 }
@@ -399,19 +213,19 @@ int main(int argc, char **argv)
     c->tlb = pages(sizeof(*c->tlb));
     printf("| %-11s | %-47s | %6s | %5s |\n| --- | --- | ---: | ---: |\n", "loop", "variant", "ns",
            "times");
-    for (unsigned i = 0; i < GROUPS; i++) {
+    for (const struct spike_group *group = spike_groups; group->name; group++) {
         bool wanted = argc == 1;
         for (int arg = 1; arg < argc; arg++)
-            wanted |= !strcmp(argv[arg], groups[i].name);
+            wanted |= !strcmp(argv[arg], group->name);
         if (wanted) {
-            run_group(&groups[i], c, mem);
+            run_group(group, c, mem);
             done++;
         }
     }
     if (!done) {
         fprintf(stderr, "spikes: no such group; there are");
-        for (unsigned i = 0; i < GROUPS; i++)
-            fprintf(stderr, " %s", groups[i].name);
+        for (const struct spike_group *group = spike_groups; group->name; group++)
+            fprintf(stderr, " %s", group->name);
         fprintf(stderr, "\n");
         return 2;
     }
