@@ -29,7 +29,7 @@ PROMPT = b"root@ignition:~# "
 LIMIT_S = 300  # without a word from a machine: a hang must end
 SMP_KERNELS = ["alu", "l1", "recursion", "ldaddal"]
 CLOCKS = {"wall": 0, "processor": 1}  # which of Console.time_marks()
-END = re.compile(rb">>(\w+) ([0-9a-f]{16})\r*\n")
+END = re.compile(rb">>\w+ [0-9a-f]{16}\r*\n|" + re.escape(PROMPT))
 
 sys.path.insert(0, str(ROOT / "guest"))
 import cpio  # noqa: E402
@@ -80,8 +80,11 @@ class Console:
     def time_marks(self, kernel):
         """Seconds between the marks of one run: by the host's clock, of processor time."""
         _, start, busy_start = self.until(rb"<<%s\r*\n" % kernel.encode())
-        _, end, busy_end = self.until(END)
-        return end - start, busy_end - busy_start
+        found, end, busy_end = self.until(END)
+        if found.group() == PROMPT:
+            raise SystemExit(f"{self.name}: {kernel} ended without a result; it said:\n"
+                             f"{found.string.decode(errors='replace')}")
+        return max(end - start, 1e-9), max(busy_end - busy_start, 1e-9)
 
     def close(self):
         self.child.kill()
@@ -94,7 +97,11 @@ class Guest:
 
     def __init__(self, args):
         self.console = Console(args)
-        self.console.until(re.escape(PROMPT))
+        try:
+            self.console.until(re.escape(PROMPT))
+        except BaseException:
+            self.close()
+            raise
 
     def command(self, text):
         self.console.text = b""
@@ -175,6 +182,9 @@ def check_sums(guests):
 
 def select_kernels(wanted, default=None):
     """Class by name of the kernels to run, in the program's order."""
+    if not (FOLDER / "kernels").exists():
+        raise SystemExit(f"{FOLDER / 'kernels'} is missing; install what tools/deps.sh test names, "
+                         "then run make")
     known = {name: which for which, name in
              (line.split() for line in qemu_user("list").splitlines())}
     unknown = set(wanted) - set(known)
@@ -195,9 +205,6 @@ def native_runs(kernel):
 @contextlib.contextmanager
 def booted(options, commands, vcpus):
     """Guests with the program in them: for each number of vCPUs, one of each command."""
-    for file in (FOLDER / "kernels", options.guest / "initramfs"):
-        if not file.exists():
-            raise SystemExit(f"{file} is missing; run make and make guest RECIPE=tiny first")
     archive = cpio.Archive(mtime=0)
     archive.file(IN_GUEST[1:], (FOLDER / "kernels").read_bytes(), 0o755)
     data = (options.guest / "initramfs").read_bytes()
@@ -224,8 +231,8 @@ def bench_compute(options, ours, qemu):
     kernels = select_kernels(options.kernel)
     with booted(options, commands_of(ours, qemu), [1]) as guests:
         print(f"Checksums of {check_sums(guests)} kernels agree with qemu-user's. Iterations a second "
-              f"of {options.clock} time, medians of {options.rounds} rounds;\nthe host's figure is how many times faster than "
-              "each it runs the same source.\n")
+              f"of {options.clock} time, medians of {options.rounds} rounds;\nthe host's figure is how "
+              "many times faster than each it runs the same source.\n")
         print(f"| {'kernel':10} | {'ignition':>10} | {'QEMU':>10} | ours/QEMU | host/ours | host/QEMU |")
         print(f"| {'---':10} | {'---:':>10} | {'---:':>10} | {'---:':>9} | {'---:':>9} | {'---:':>9} |")
         by_class = {}

@@ -327,7 +327,8 @@ def function(name, group, how, placement):
     e = Emitter(name, how, group.code + (group.before or ""))
     scratch = {"r9", "r10", "r11"} & set(e.host.values())
     assert not scratch or how == How(pin=how.pin), f"{name}: {scratch} is needed for something else"
-    e.put(".p2align 6", f".skip {64 // PLACEMENTS * placement}", f"{name}:", *[f"push {reg}" for reg in SAVED], "sub rsp, 8", "mov rbp, rdi",
+    e.put(".p2align 6", *["nop"] * (64 // PLACEMENTS * placement), f"{name}:",
+          *[f"push {reg}" for reg in SAVED], "sub rsp, 8", "mov rbp, rdi",
           f"mov [rbp+{COUNT}], rsi", "xor r10d, r10d", "xor r11d, r11d")
     for reg in e.uses:
         if reg in e.host:
