@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Ours and QEMU's system emulator side by side, in one run, as ratios of medians.
 
-  bench/bench.py [--runs N] [--program build/ignition] [--guest build/guest/tiny] [--only boot,disk]
+  bench/bench.py [WHAT ...] [--runs N] [--program build/ignition] [--guest build/guest/tiny]
 
 boot   the same kernel and initramfs on both: spawn to the first line of init, spawn to the shell's
        prompt, with the kernel's own address randomisation and with nokaslr
@@ -11,11 +11,18 @@ idle   the host's processor time that a guest at its prompt costs, in percent of
 disk   what a guest reads and writes past its page cache: bench/disk.py. The figure of an overlay, which QEMU
        is not asked for, is beside ours, and the ratio is of the raw image: above 1 ours is faster
 
+These four are what runs when nothing is named. Besides, and longer:
+
+compute  kernels of integer, floating-point, cryptographic and atomic instructions in a guest
+         (--kernel, --rounds, --seconds, --clock; --ours-arg adds an option for ours)
+smp      the same with two threads on two vCPUs against one
+
 The machine may be shared and noisy: runs alternate between the two, the median counts, and the ratio
 is what to look at. Nothing here asserts anything.
 """
 
 import argparse
+import math
 import os
 import pathlib
 import pty
@@ -26,6 +33,7 @@ import subprocess
 import tempfile
 import time
 
+import compute
 import disk
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -202,33 +210,63 @@ def bench_disk(options):
             print(f"| {'- over a layer':28} | {figures['overlay']:>11} | {'-':>11} | {'-':>7} |")
 
 
-PARTS = {"rate": bench_rate, "boot": bench_boot, "idle": bench_idle, "disk": bench_disk}
+def compare_table(benches, options):
+    print(f"Medians of {options.runs} runs, alternating\n")
+    print(f"| {'what':28} | {'ignition':>11} | {'QEMU':>11} | ratio   |")
+    print(f"| {'---':28} | {'---:':>11} | {'---:':>11} | ---:    |")
+    for bench in benches:
+        bench(options)
+
+
+TABLE = {"rate": bench_rate, "boot": bench_boot, "idle": bench_idle, "disk": bench_disk}
+KERNELS = {"compute": compute.bench_compute, "smp": compute.bench_smp}
+
+
+def positive(kind):
+    def parse(text):
+        value = kind(text)
+        if not 0 < value < math.inf:
+            raise ValueError
+        return value
+    parse.__name__ = "number above 0"  # what argparse calls it in its message
+    return parse
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=" ".join([*TABLE, *KERNELS]))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build" / "ignition")
     parser.add_argument("--guest", type=pathlib.Path, default=ROOT / "build" / "guest" / "tiny")
     parser.add_argument("--diskrate", type=pathlib.Path,
                         default=ROOT / "build" / "gcc" / "tests" / "guest" / "disk" / "diskrate")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas: " + ", ".join(PARTS))
     parser.add_argument("--iterations", type=int, default=8_000_000)
     parser.add_argument("--idle-s", type=float, default=20, help="seconds; longer is more exact")
+    parser.add_argument("--kernel", action="append", default=[], metavar="NAME",
+                        help="run this kernel; may be given several times")
+    parser.add_argument("--rounds", type=positive(int), default=3, help="for each kernel")
+    parser.add_argument("--seconds", type=positive(float), default=1, help="for one run of a kernel")
+    parser.add_argument("--clock", choices=list(compute.CLOCKS), default="wall",
+                        help="of compute: processor when the host has other work to do")
+    parser.add_argument("--ours-arg", action="append", default=[], metavar="OPTION",
+                        help="for build/ignition boot, as in --ours-arg=--deterministic")
     options = parser.parse_args()
-    unknown = set(options.only.split(",")) - set(PARTS)
+    unknown = set(options.what) - set(TABLE) - set(KERNELS)
     if unknown:
-        raise SystemExit(f"--only {options.only}: there are {', '.join(PARTS)}")
+        parser.error(f"there is no {' '.join(sorted(unknown))}; give {', '.join([*TABLE, *KERNELS])}")
     for path in (options.program, options.guest / "Image", options.guest / "initramfs", options.diskrate):
         if not path.exists():
             raise SystemExit(f"{path} is missing; run make and make guest RECIPE=tiny first")
     version = subprocess.run(["qemu-system-aarch64", "--version"], check=True, capture_output=True,
                              text=True).stdout.split("\n", 1)[0]
-    print(f"Medians of {options.runs} runs, alternating; peer: {version}, -cpu cortex-a76\n")
-    print(f"| {'what':28} | {'ignition':>11} | {'QEMU':>11} | ratio   |")
-    print(f"| {'---':28} | {'---:':>11} | {'---:':>11} | ---:    |")
-    for part in options.only.split(","):
-        PARTS[part](options)
+    print(f"Peer: {version}, -cpu cortex-a76")
+    what = options.what or list(TABLE)
+    chosen = [bench for name, bench in TABLE.items() if name in what]
+    if chosen:
+        compare_table(chosen, options)
+    for name, bench in KERNELS.items():
+        if name in what:
+            bench(options, ours, qemu)
 
 
 if __name__ == "__main__":

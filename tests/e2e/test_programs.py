@@ -109,16 +109,18 @@ def guests(program, guest, engine, initramfs):
     all_guests.close()
 
 
-def elsewhere(name):
-    """What the program prints on another CPU."""
-    command = [str(FOLDER / name), str(SCALE)]
+def run_elsewhere(program, *args):
+    """What a guest program prints on another CPU."""
+    command = [str(program), *args]
     if platform.machine() != "aarch64":
         emulator = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
         assert emulator, "qemu-aarch64-static is missing; install what tools/deps.sh test names"
         command.insert(0, emulator)
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def elsewhere(name):
+    return run_elsewhere(FOLDER / name, str(SCALE))
 
 
 @pytest.mark.parametrize("cpus, name", sorted(
