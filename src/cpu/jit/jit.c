@@ -40,6 +40,10 @@ static int map_cache(struct jit *jit, struct err *err)
     rx = mmap(NULL, jit->size, PROT_READ | PROT_EXEC, MAP_SHARED, jit->fd, 0);
     jit->rw = rw == MAP_FAILED ? NULL : rw;
     jit->rx = rx == MAP_FAILED ? NULL : rx;
+    if (jit->rw)
+        madvise(jit->rw, jit->size, MADV_HUGEPAGE); /* an optimisation; may fail */
+    if (jit->rx)
+        madvise(jit->rx, jit->size, MADV_HUGEPAGE);
     if (!jit->rw || !jit->rx)
         return err_errno(err, "map the code cache of %llu MiB; run with --jit off",
                          (unsigned long long)(jit->size / MIB));

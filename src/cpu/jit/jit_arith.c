@@ -43,7 +43,7 @@ static void emit_flags_imm(struct jit_tran *t, unsigned w, enum x64_group g)
             x64_mi(e, G_CMP, w, RBP, jit_x_at(i->rn), (int32_t)i->imm);
     } else {
         unsigned dest = i->rd == REG_SINK ? RAX : jit_dest(i->rd, RAX);
-        jit_get(t, w, dest, i->rn);
+        jit_get_for(t, w, dest, i->rn);
         x64_ri(e, g, w, dest, (int32_t)i->imm);
         jit_put(t, i->rd, dest);
     }
@@ -58,7 +58,7 @@ static void emit_op_host(struct jit_tran *t, unsigned op, unsigned w, unsigned h
 
     if (dest == host)
         dest = RAX;
-    jit_get(t, w, dest, i->rn);
+    jit_get_for(t, w, dest, i->rn);
     x64_rr(&t->e, op, w, dest, host);
     jit_put(t, i->rd, dest);
 }
@@ -73,7 +73,7 @@ static void emit_op_reg(struct jit_tran *t, unsigned op, unsigned w)
         return;
     }
     dest = i->rd == REG_SINK ? RAX : jit_dest(i->rd, RAX);
-    jit_get(t, w, dest, i->rn);
+    jit_get_for(t, w, dest, i->rn);
     jit_op(t, op, w, dest, i->rm);
     jit_put(t, i->rd, dest);
 }
@@ -156,7 +156,7 @@ static void emit_logic_imm(struct jit_tran *t, unsigned op, enum x64_group g, un
         w = 0; /* the upper half is cleared either way; not for ANDS, whose N is bit 63: below */
     if (!w || fits32(i->imm)) {
         dest = i->rd == REG_SINK ? RAX : jit_dest(i->rd, RAX);
-        jit_get(t, w, dest, i->rn);
+        jit_get_for(t, w, dest, i->rn);
         x64_ri(&t->e, g, w, dest, (int32_t)imm);
         jit_put(t, i->rd, dest);
         return;
@@ -172,7 +172,7 @@ static void emit_ands_imm(struct jit_tran *t, unsigned w)
 
     jit_spoil(t);
     if (!w || fits32(i->imm)) {
-        jit_get(t, w, dest, i->rn);
+        jit_get_for(t, w, dest, i->rn);
         x64_ri(&t->e, G_AND, w, dest, (int32_t)i->imm);
         jit_put(t, i->rd, dest);
     } else {

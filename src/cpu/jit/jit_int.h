@@ -179,6 +179,13 @@ static inline void jit_get(struct jit_tran *t, unsigned w, unsigned host, unsign
     jit_op(t, OP_MOV, w, host, r);
 }
 
+/* The same before an instruction of width w on host, which clears the upper half itself. */
+static inline void jit_get_for(struct jit_tran *t, unsigned w, unsigned host, unsigned r)
+{
+    if (jit_pin[r] != host)
+        jit_op(t, OP_MOV, w, host, r);
+}
+
 /* The host register that holds a guest register: its own, or `spare` after a load. */
 static inline unsigned jit_use(struct jit_tran *t, unsigned w, unsigned spare, unsigned r)
 {
