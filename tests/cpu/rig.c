@@ -57,6 +57,21 @@ static void make_vectors(struct rig *rig)
         store_le32(gmem_ptr_dirty(rig->mem, VECTORS + off, 4), HVC_0);
 }
 
+/* The environment says under which engine a test program runs: IGNITION_TEST_JIT=1 or lockstep,
+ * else everything is interpreted. */
+static void make_translator(struct rig *rig)
+{
+    const char *how = getenv("IGNITION_TEST_JIT");
+    struct jit_config config = {
+        .bytes = 4 * MIB,
+        .lockstep = how && !strcmp(how, "lockstep"),
+    };
+    struct err err;
+    int rc = how ? jit_create(&rig->soc, &config, &rig->soc.jit, &err) : 0;
+
+    assert(rc == 0);
+}
+
 void rig_init(struct rig *rig)
 {
     struct err err;
@@ -75,9 +90,7 @@ void rig_init(struct rig *rig)
     assert(rc == 0);
     make_tables(rig);
     make_vectors(rig);
-    if (getenv("IGNITION_TEST_JIT"))
-        rc = jit_create(&rig->soc, 4 * MIB, &rig->soc.jit, &err);
-    assert(rc == 0);
+    make_translator(rig);
     rc = cpu_create(&rig->soc, 0, &rig->c, &err);
     assert(rc == 0);
 
