@@ -61,6 +61,14 @@ enum ign_kernel_format {
     IGN_KERNEL_RAW,  /* bare binary, placed and entered 0x80000 bytes above the start of RAM */
 };
 
+/* How the software CPU executes. */
+enum ign_jit {
+    IGN_JIT_AUTO,     /* translated where this host has a translator, else interpreted */
+    IGN_JIT_ON,       /* translated; refused where there is no translator */
+    IGN_JIT_OFF,      /* interpreted */
+    IGN_JIT_LOCKSTEP, /* both, block by block, and the machine fails when they differ; one vCPU */
+};
+
 /* How a machine ended. */
 enum ign_end {
     IGN_END_OFF,     /* the guest powered off */
@@ -95,9 +103,14 @@ struct ign_options {
     void (*on_exit)(void *ctx, enum ign_end end, const char *reason);
     void *ctx; /* of both callbacks */
 
-    bool no_jit;        /* "soft": interpret, instead of translating to the host's code */
-    uint64_t jit_cache; /* bytes of host code that are kept; 0: 64 MiB */
-    bool no_reboot;     /* a guest reset ends the machine instead of starting it again */
+    /* "soft": translating the guest's code to the host's; docs/translator.md. */
+    enum ign_jit jit;
+    uint64_t jit_cache;        /* bytes of host code that are kept; 0: 64 MiB */
+    bool jit_stats;            /* what the translator did is logged when the machine has ended */
+    bool jit_perf;             /* names of its code go to /tmp/perf-PID.map, for profilers */
+    bool jit_dump;             /* translations of the instruction at jit_dump_address are logged */
+    uint64_t jit_dump_address; /* guest-virtual */
+    bool no_reboot;            /* a guest reset ends the machine instead of starting it again */
     /* Time follows the guest's instructions and entropy is a fixed sequence, so that two runs with
      * the same files and no input are the same to the last instruction. "soft" with one vCPU. */
     bool deterministic;

@@ -8,7 +8,7 @@
 set -eu
 
 debian_build='gcc libc6-dev make meson ninja-build pkg-config
-    libcbor-dev libevent-dev libfdt-dev libjansson-dev libxxhash-dev libzstd-dev zlib1g-dev
+    libcapstone-dev libcbor-dev libevent-dev libfdt-dev libjansson-dev libxxhash-dev libzstd-dev zlib1g-dev
     apt debian-archive-keyring kmod python3'
 debian_test='clang clang-format libclang-rt-14-dev lld llvm libcmocka-dev git python3-venv
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm qemu-user-static

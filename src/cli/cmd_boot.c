@@ -1,4 +1,5 @@
 /* ignition boot KERNEL [ROOTFS]: open what the machine needs, then hand over to monitor and VMM. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,11 +16,11 @@
 #include "monitor/monitor.h"
 
 struct boot_opts {
-    const char *accel, *cpu, *append, *initramfs, *format, *jit;
+    const char *accel, *cpu, *append, *initramfs, *format, *jit, *jit_dump;
     uint32_t smp;
     uint64_t mem, counter_hz, jit_cache;
     struct opt_list disks;
-    bool no_reboot, deterministic, quiet, debug, stats;
+    bool no_reboot, deterministic, quiet, debug, stats, jit_stats, jit_perf;
 };
 
 #define O(m) offsetof(struct boot_opts, m)
@@ -98,10 +99,13 @@ static const struct opt boot_opts[] = {
     { .name = "jit",
       .type = OPT_ENUM,
       .where = O(jit),
-      .def = "on",
-      .words = "on|off",
+      .def = "auto",
+      .words = "auto|on|off|lockstep",
       .arg = "WORD",
-      .help = "on: translate the guest's code; off: interpret it (soft)" },
+      .help = "on: translate the guest's code; off: interpret it; lockstep: both, compared (soft)",
+      .more = "auto translates on hosts that there is a translator for. lockstep is a test of the "
+              "translator, slow, and for --smp 1: it ends the machine when a block of code leaves "
+              "other registers or memory than the interpreter." },
     { .name = "jit-cache",
       .type = OPT_SIZE,
       .where = O(jit_cache),
@@ -110,6 +114,20 @@ static const struct opt boot_opts[] = {
       .max = 1024 * MIB,
       .arg = "SIZE",
       .help = "host code that is kept (soft)" },
+    { .name = "jit-stats",
+      .type = OPT_FLAG,
+      .where = O(jit_stats),
+      .help = "print at the end what the translator did (soft)" },
+    { .name = "jit-dump",
+      .type = OPT_STR,
+      .where = O(jit_dump),
+      .arg = "ADDRESS",
+      .help = "print guest and host code of the block with this virtual address, when it is "
+              "translated (soft)" },
+    { .name = "jit-perf",
+      .type = OPT_FLAG,
+      .where = O(jit_perf),
+      .help = "name translated code for profilers, in /tmp/perf-PID.map (soft)" },
     { .name = "no-reboot",
       .type = OPT_FLAG,
       .where = O(no_reboot),
@@ -301,6 +319,33 @@ static int boot_append(struct ign_options *options, const char *append, bool roo
     return 0;
 }
 
+static enum ign_jit boot_jit(const char *word)
+{
+    if (!strcmp(word, "on"))
+        return IGN_JIT_ON;
+    if (!strcmp(word, "off"))
+        return IGN_JIT_OFF;
+    return strcmp(word, "lockstep") ? IGN_JIT_AUTO : IGN_JIT_LOCKSTEP;
+}
+
+/* Hexadecimal, with or without 0x: as every other tool prints addresses. */
+static int boot_dump_address(const char *text, struct ign_options *options, struct err *err)
+{
+    char *end;
+
+    if (!text)
+        return 0;
+    errno = 0;
+    options->jit_dump_address = strtoull(text, &end, 16);
+    if (errno || !isxdigit((unsigned char)*text) || *end)
+        return err_set(err, EINVAL,
+                       "--jit-dump %.40s: not an address; give a guest-virtual one in hexadecimal, "
+                       "such as 0xffff800008000000",
+                       text);
+    options->jit_dump = true;
+    return 0;
+}
+
 static int boot_prepare(const struct boot_opts *opts, const char *const args[2], struct boot *boot,
                         char **ret_line, struct err *err)
 {
@@ -313,14 +358,18 @@ static int boot_prepare(const struct boot_opts *opts, const char *const args[2],
     options->mem = opts->mem;
     options->counter_hz = opts->counter_hz;
     options->no_reboot = opts->no_reboot;
-    options->no_jit = !strcmp(opts->jit, "off");
+    options->jit = boot_jit(opts->jit);
     options->jit_cache = opts->jit_cache;
+    options->jit_stats = opts->jit_stats;
+    options->jit_perf = opts->jit_perf;
     options->deterministic = opts->deterministic;
     options->format = strcmp(opts->format, "raw") ? IGN_KERNEL_AUTO : IGN_KERNEL_RAW;
     options->console_in = STDIN_FILENO;
     options->console_out = STDOUT_FILENO;
     options->console_keys = isatty(STDIN_FILENO);
-    rc = boot_open("kernel", args[0], O_RDONLY, &options->kernel, NULL, err);
+    rc = boot_dump_address(opts->jit_dump, options, err);
+    if (rc == 0)
+        rc = boot_open("kernel", args[0], O_RDONLY, &options->kernel, NULL, err);
     if (rc == 0 && opts->initramfs)
         rc = boot_open("initramfs", opts->initramfs, O_RDONLY, &options->initramfs, NULL, err);
     /* The words are argv's own, which may be written to. */

@@ -53,6 +53,7 @@ struct code_cache;
 struct code_page;
 struct gic;
 struct jit;
+struct jit_log;
 struct soc;
 struct tlb;
 
@@ -157,6 +158,7 @@ struct cpu {
     uint64_t jit_generation; /* of the code cache, that the jump cache is of */
     unsigned jit_wraps;      /* tlb.wraps, likewise */
     _Atomic bool in_jit;     /* inside translated code */
+    struct jit_log *jit_log; /* lockstep: who is told of writes, or NULL */
 
     /* Cold part. */
     struct soc *soc;

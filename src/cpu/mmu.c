@@ -120,9 +120,14 @@ static struct place locate(struct cpu *c, gva_t va, gva_t fault_va, enum mmu_acc
                        fault_of_write(c, &page, access, user), false);
     range = soc_find(c->soc, page.gpa);
     place = (struct place){ .gpa = page.gpa };
-    if (!range_allows(range, access))
+    if (!range_allows(range, access)) {
+        if (UNLIKELY(c->jit_log))
+            jit_lockstep_note(c, NULL, NULL);
         return place;
+    }
     place.host = range->host + (page.gpa - range->gpa);
+    if (UNLIKELY(c->jit_log) && writes)
+        jit_lockstep_note(c, place.host - (va & ~TLB_PAGE_MASK), tlb_slot(c->tlb, va));
     if (!device && !hidden(c, va))
         refill(c, va, key, &page, range, writes);
     else if (writes && range->region)

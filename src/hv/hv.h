@@ -53,6 +53,23 @@ enum hv_caps {
 
 enum hv_prot { HV_READ = 1, HV_WRITE = 2, HV_EXEC = 4 };
 
+/* Translation, where the engine is a software CPU ("soft"). */
+enum hv_jit_mode {
+    HV_JIT_AUTO,     /* if this host has a translator */
+    HV_JIT_ON,       /* or fail */
+    HV_JIT_OFF,      /* interpret */
+    HV_JIT_LOCKSTEP, /* check translated code against the interpreter; one vCPU */
+};
+
+struct hv_jit {
+    enum hv_jit_mode mode;
+    uint64_t cache_bytes;
+    bool stats; /* log at the end what it did */
+    bool perf;  /* names of its code for profilers */
+    bool dump;  /* log translations of the instruction at dump_va */
+    gva_t dump_va;
+};
+
 struct hv_config {
     struct gmem *mem;    /* outlives the machine; the engine maps nothing by itself */
     unsigned vcpus;      /* 1..MAP_VCPUS_MAX */
@@ -62,8 +79,7 @@ struct hv_config {
      * vCPU's thread. */
     bool (*random)(void *ctx, uint64_t *ret_val);
     void *random_ctx;
-    bool jit; /* "soft": translate, with jit_cache bytes for code */
-    uint64_t jit_cache;
+    struct hv_jit jit;
     bool deterministic; /* time follows the instructions: "soft" with one vCPU, else refused */
 };
 

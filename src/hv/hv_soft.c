@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "cpu/gic.h"
 #include "cpu/idregs.h"
 #include "cpu/jit/jit.h"
@@ -37,6 +38,8 @@ static void soft_destroy(struct hv *hv)
         cond_fini(&soft->vcpus[i].cond);
         lock_fini(&soft->vcpus[i].lock);
     }
+    if (soft->soc.jit)
+        jit_log_stats(soft->soc.jit);
     jit_destroy(soft->soc.jit);
     gic_destroy(soft->soc.gic);
     cond_fini(&soft->timer_cond);
@@ -54,12 +57,38 @@ static int soft_check_config(const struct hv_config *config, struct err *err)
     if (config->deterministic && config->vcpus != 1)
         return err_set(err, ENOTSUP, "deterministic execution is for one vCPU, not %u; use --smp 1",
                        config->vcpus);
+    if (config->jit.mode == HV_JIT_LOCKSTEP && config->vcpus != 1)
+        return err_set(err, ENOTSUP, "lockstep is for one vCPU, not %u; use --smp 1",
+                       config->vcpus);
     if (config->counter_hz &&
         (config->counter_hz < COUNTER_HZ_MIN || config->counter_hz > SOC_COUNTER_HZ_MAX))
         return err_set(err, EINVAL, "counter frequency %llu Hz is not between %llu and %llu",
                        (unsigned long long)config->counter_hz, (unsigned long long)COUNTER_HZ_MIN,
                        (unsigned long long)SOC_COUNTER_HZ_MAX);
     return 0;
+}
+
+/* Without a translator the guest is interpreted, unless the user insists. */
+static int soft_translate(struct soft *soft, const struct hv_jit *jit, struct err *err)
+{
+    struct jit_config config = {
+        .bytes = jit->cache_bytes,
+        .lockstep = jit->mode == HV_JIT_LOCKSTEP,
+        .stats = jit->stats,
+        .perf = jit->perf,
+        .dump = jit->dump,
+        .dump_va = jit->dump_va,
+    };
+    int rc;
+
+    if (jit->mode == HV_JIT_OFF)
+        return 0;
+    rc = jit_create(&soft->soc, &config, &soft->soc.jit, err);
+    if (rc == -ENOTSUP && jit->mode == HV_JIT_AUTO) {
+        log_info("soft", "no translator for this kind of host: the guest is interpreted");
+        return 0;
+    }
+    return rc;
 }
 
 static int soft_create(const struct hv_config *config, struct hv **ret_hv, struct err *err)
@@ -102,8 +131,8 @@ static int soft_create(const struct hv_config *config, struct hv **ret_hv, struc
         soft->deadline_ns[i] = UINT64_MAX;
     }
     rc = gic_create(&soft->soc, hv_soft_run_wake, soft, &soft->soc.gic, err);
-    if (rc == 0 && config->jit)
-        rc = jit_create(&soft->soc, config->jit_cache, &soft->soc.jit, err);
+    if (rc == 0)
+        rc = soft_translate(soft, &config->jit, err);
     if (rc == 0)
         rc = hv_soft_timer_start(soft, err);
     if (rc < 0) {

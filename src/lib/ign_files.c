@@ -10,7 +10,10 @@
 #include "base/fd.h"
 #include "lib/ign_int.h"
 
-#define MEM_MIN (16 * MIB)
+#define MEM_MIN       (16 * MIB)
+#define JIT_CACHE     (64 * MIB)
+#define JIT_CACHE_MIN (1 * MIB)
+#define JIT_CACHE_MAX (1 * GIB)
 
 _Static_assert(IGN_DRIVES_MAX == MACHINE_DRIVES_MAX, "one limit for drives");
 
@@ -78,9 +81,36 @@ static int files_check(const struct ign_options *options, struct err *err)
                        IGN_DRIVES_MAX);
     if (!options->kernel.path && options->kernel.fd < 0)
         return err_set(err, EINVAL, "kernel: none given");
+    if ((unsigned)options->jit > IGN_JIT_LOCKSTEP)
+        return err_set(err, EINVAL, "jit: %d is none of enum ign_jit", (int)options->jit);
+    if (options->jit_cache && options->jit_cache < JIT_CACHE_MIN)
+        return err_set(err, EINVAL, "jit_cache: %llu bytes; give at least 1M, or 0 for the default",
+                       (unsigned long long)options->jit_cache);
+    if (options->jit_cache > JIT_CACHE_MAX)
+        return err_set(err, EINVAL, "jit_cache: %llu bytes; give at most 1G",
+                       (unsigned long long)options->jit_cache);
     if (options->on_console && (options->console_in >= 0 || options->console_out >= 0))
         return err_set(err, EINVAL, "on_console: there are console descriptors, too; give -1");
     return 0;
+}
+
+static struct hv_jit files_jit(const struct ign_options *options)
+{
+    static const enum hv_jit_mode modes[] = {
+        [IGN_JIT_AUTO] = HV_JIT_AUTO,
+        [IGN_JIT_ON] = HV_JIT_ON,
+        [IGN_JIT_OFF] = HV_JIT_OFF,
+        [IGN_JIT_LOCKSTEP] = HV_JIT_LOCKSTEP,
+    };
+
+    return (struct hv_jit){
+        .mode = modes[options->jit],
+        .cache_bytes = options->jit_cache ? options->jit_cache : JIT_CACHE,
+        .stats = options->jit_stats,
+        .perf = options->jit_perf,
+        .dump = options->jit_dump,
+        .dump_va = options->jit_dump_address,
+    };
 }
 
 int ign_files_open(const struct ign_options *options, struct ign_files *files,
@@ -99,16 +129,22 @@ int ign_files_open(const struct ign_options *options, struct ign_files *files,
                      .out = options->console_out,
                      .keys = options->console_keys },
         .no_reboot = options->no_reboot,
-        .jit = !options->no_jit,
-        .jit_cache = options->jit_cache ? options->jit_cache : 64 * MIB,
         .deterministic = options->deterministic,
         .start_ns = options->start_ns ? options->start_ns : clock_mono_ns(),
     };
-    bool soft = options->deterministic && !strcmp(options->accel, "auto");
+    bool lockstep = options->jit == IGN_JIT_LOCKSTEP;
+    bool soft = (options->deterministic || lockstep) && !strcmp(options->accel, "auto");
     int rc = files_check(options, err);
 
     if (rc == 0)
+        config.jit = files_jit(options);
+    if (rc == 0)
         rc = hv_find(soft ? "soft" : options->accel, &config.engine, err);
+    if (rc == 0 && lockstep && strcmp(config.engine->name, "soft"))
+        rc = err_set(err, ENOTSUP,
+                     "lockstep compares translated code of the software CPU; use "
+                     "--accel soft, not %s",
+                     config.engine->name);
     if (rc == 0)
         rc = files_open(files, "kernel", &options->kernel, O_RDONLY, &config.kernel, err);
     if (rc == 0)

@@ -61,7 +61,6 @@ static int machine_power_on(struct machine *machine, struct err *err)
         .random = machine_random,
         .random_ctx = &machine->entropy,
         .jit = config->jit,
-        .jit_cache = config->jit_cache,
         .deterministic = config->deterministic,
     };
     int rc = boot_load(config, machine->mem, &machine->boot, err);

@@ -42,9 +42,8 @@ struct machine_config {
     struct machine_drive drives[MACHINE_DRIVES_MAX];
     unsigned drive_count;
     struct console_config console;
-    bool no_reboot;     /* a guest reset ends the machine */
-    bool jit;           /* translate, where the engine is a software CPU */
-    uint64_t jit_cache; /* bytes of host code that are kept */
+    bool no_reboot; /* a guest reset ends the machine */
+    struct hv_jit jit;
     bool deterministic; /* two runs are the same, to the instruction; see docs/cpu.md */
     uint64_t start_ns;  /* clock_mono_ns() when the user asked for it */
 };

@@ -57,10 +57,51 @@ static void make_vectors(struct rig *rig)
         store_le32(gmem_ptr_dirty(rig->mem, VECTORS + off, 4), HVC_0);
 }
 
-void rig_init(struct rig *rig)
+static void make_translator(struct rig *rig, const struct jit_config *config)
 {
     struct err err;
+    int rc = config ? jit_create(&rig->soc, config, &rig->soc.jit, &err) : 0;
+
+    rig->lockstep = config && config->lockstep;
+    assert(rc == 0);
+}
+
+void rig_init(struct rig *rig)
+{
+    const char *how = getenv("IGNITION_TEST_JIT");
+    struct jit_config config = {
+        .bytes = 4 * MIB,
+        .lockstep = how && !strcmp(how, "lockstep"),
+    };
+
+    rig_init_as(rig, 1, how ? &config : NULL);
+}
+
+struct cpu *rig_add_cpu(struct rig *rig, unsigned index)
+{
     struct vcpu_state state;
+    struct cpu *c;
+    struct err err;
+    int rc;
+
+    rc = cpu_create(&rig->soc, index, &c, &err);
+    assert(rc == 0);
+    vcpu_state_reset(&state);
+    state.sp_el1 = STACK + 64 * index;
+    state.vbar_el1 = VECTORS;
+    state.ttbr0_el1 = TABLE_L1;
+    state.tcr_el1 = TCR_RIG;
+    state.mair_el1 = MAIR_RIG;
+    state.sctlr_el1 = SCTLR_RIG;
+    state.cpacr_el1 = CPACR_FPEN;
+    rc = cpu_set_state(c, &state, &err);
+    assert(rc == 0);
+    return c;
+}
+
+void rig_init_as(struct rig *rig, unsigned vcpus, const struct jit_config *jit)
+{
+    struct err err;
     int rc;
 
     rc = gmem_create(&rig->mem, &err);
@@ -70,32 +111,19 @@ void rig_init(struct rig *rig)
     rc = gmem_add(rig->mem, RIG_SYSTEM, RIG_BYTES, true, &err);
     assert(rc == 0);
     soc_init(&rig->soc, rig->mem, 0);
-    rig->soc.vcpus = 1;
+    rig->soc.vcpus = vcpus;
     rc = soc_map_gmem(&rig->soc, &err);
     assert(rc == 0);
     make_tables(rig);
     make_vectors(rig);
-    if (getenv("IGNITION_TEST_JIT"))
-        rc = jit_create(&rig->soc, 4 * MIB, &rig->soc.jit, &err);
-    assert(rc == 0);
-    rc = cpu_create(&rig->soc, 0, &rig->c, &err);
-    assert(rc == 0);
-
-    vcpu_state_reset(&state);
-    state.sp_el1 = STACK;
-    state.vbar_el1 = VECTORS;
-    state.ttbr0_el1 = TABLE_L1;
-    state.tcr_el1 = TCR_RIG;
-    state.mair_el1 = MAIR_RIG;
-    state.sctlr_el1 = SCTLR_RIG;
-    state.cpacr_el1 = CPACR_FPEN;
-    rc = cpu_set_state(rig->c, &state, &err);
-    assert(rc == 0);
+    make_translator(rig, jit);
+    rig->c = rig_add_cpu(rig, 0);
 }
 
 void rig_fini(struct rig *rig)
 {
-    cpu_destroy(rig->c);
+    for (unsigned i = 0; i < rig->soc.vcpus; i++)
+        cpu_destroy(rig->soc.cpus[i]);
     jit_destroy(rig->soc.jit);
     gmem_destroy(rig->mem);
 }
@@ -138,11 +166,16 @@ void rig_put(struct rig *rig, gva_t va, const uint32_t *words, unsigned count)
         rig_poke(rig, va + 4 * n, words[n]);
 }
 
+void rig_enter_cpu(struct cpu *c, gva_t pc, uint64_t pstate)
+{
+    exc_pstate_set(c, pstate);
+    c->pc = pc;
+    c->excl_size = 0;
+}
+
 void rig_enter(struct rig *rig, gva_t pc, uint64_t nzcv)
 {
-    exc_pstate_set(rig->c, nzcv);
-    rig->c->pc = pc;
-    rig->c->excl_size = 0;
+    rig_enter_cpu(rig->c, pc, nzcv);
 }
 
 enum cpu_stop rig_run(struct rig *rig)

@@ -20,10 +20,19 @@
 struct rig {
     struct gmem *mem;
     struct soc soc;
-    struct cpu *c;
+    struct cpu *c; /* vCPU 0 */
+    bool lockstep;
 };
 
+struct jit_config;
+
+/* The environment says which engine: IGNITION_TEST_JIT=1 translates, =lockstep does both; without
+ * it everything is interpreted. */
 void rig_init(struct rig *rig);
+/* A machine of so many vCPUs, of which only the first is created; jit NULL: interpreted. */
+void rig_init_as(struct rig *rig, unsigned vcpus, const struct jit_config *jit);
+/* Another of its vCPUs, in the state of the first. */
+struct cpu *rig_add_cpu(struct rig *rig, unsigned index);
 void rig_fini(struct rig *rig);
 
 /* A fixture of cmocka: *state is a rig of the test's own. */
@@ -45,6 +54,9 @@ void rig_put(struct rig *rig, gva_t va, const uint32_t *words, unsigned count);
 
 /* Make the CPU ready to run at EL0 from pc; general registers are the caller's. */
 void rig_enter(struct rig *rig, gva_t pc, uint64_t nzcv);
+
+/* The same for any vCPU, and with any PSTATE. */
+void rig_enter_cpu(struct cpu *c, gva_t pc, uint64_t pstate);
 
 /* Run at EL0 until an exception to EL1: ESR_EL1, ELR_EL1, SPSR_EL1 and FAR_EL1 tell which. Any
  * other reason to stop is returned (CPU_STOP_HVC is the exception). */

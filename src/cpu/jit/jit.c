@@ -10,12 +10,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "cpu/interp.h"
+#include "cpu/jit/jit_dump.h"
 #include "cpu/jit/jit_int.h"
+#include "cpu/jit/jit_lockstep.h"
+#include "cpu/jit/jit_os.h"
 #include "cpu/mmu.h"
 
 #define JMP 0xe9 /* with four bytes of displacement; at the entry of a block: it is dead */
@@ -29,28 +29,8 @@ static const uint8_t *to_rx(const struct jit *jit, const uint8_t *rw)
     return jit->rx + (rw - jit->rw);
 }
 
-static int map_cache(struct jit *jit, struct err *err)
-{
-    void *rw, *rx;
-
-    jit->fd = memfd_create("ignition-code", MFD_CLOEXEC);
-    if (jit->fd < 0 || ftruncate(jit->fd, (off_t)jit->size) < 0)
-        return err_errno(err, "code cache of %llu MiB", (unsigned long long)(jit->size / MIB));
-    rw = mmap(NULL, jit->size, PROT_READ | PROT_WRITE, MAP_SHARED, jit->fd, 0);
-    rx = mmap(NULL, jit->size, PROT_READ | PROT_EXEC, MAP_SHARED, jit->fd, 0);
-    jit->rw = rw == MAP_FAILED ? NULL : rw;
-    jit->rx = rx == MAP_FAILED ? NULL : rx;
-    if (jit->rw)
-        madvise(jit->rw, jit->size, MADV_HUGEPAGE); /* an optimisation; may fail */
-    if (jit->rx)
-        madvise(jit->rx, jit->size, MADV_HUGEPAGE);
-    if (!jit->rw || !jit->rx)
-        return err_errno(err, "map the code cache of %llu MiB; run with --jit off",
-                         (unsigned long long)(jit->size / MIB));
-    return 0;
-}
-
-int jit_create(struct soc *soc, uint64_t bytes, struct jit **ret_jit, struct err *err)
+int jit_create(struct soc *soc, const struct jit_config *config, struct jit **ret_jit,
+               struct err *err)
 {
     struct jit *jit = calloc(1, sizeof(*jit));
     struct x64 e;
@@ -60,11 +40,15 @@ int jit_create(struct soc *soc, uint64_t bytes, struct jit **ret_jit, struct err
         return err_set(err, ENOMEM, "translator: out of memory");
     lock_init(&jit->lock);
     jit->soc = soc;
-    jit->fd = -1;
-    jit->size = align_down(bytes, JIT_CODE_MIN);
+    jit->size = align_down(config->bytes, JIT_CODE_MIN);
     jit->tlb_at = (int32_t)offsetof(struct cpu_whole, tlb) - JIT_BIAS;
     jit->jumps_at = (int32_t)offsetof(struct cpu_whole, jumps) - JIT_BIAS;
-    rc = map_cache(jit, err);
+    jit->counting = config->stats;
+    rc = jit_os_map(jit->size, &jit->rw, &jit->rx, err);
+    if (rc == 0 && config->lockstep)
+        rc = jit_lockstep_create(&jit->log, err);
+    if (rc == 0 && (config->perf || config->dump))
+        rc = jit_dump_create(config, &jit->dump, err);
     if (rc < 0) {
         jit_destroy(jit);
         return rc;
@@ -73,6 +57,7 @@ int jit_create(struct soc *soc, uint64_t bytes, struct jit **ret_jit, struct err
     jit_stubs_make(jit, &e);
     jit->first = jit->at = e.at;
     jit->data = jit->rw + jit->size;
+    jit_dump_stubs(jit);
     *ret_jit = jit;
     return 0;
 }
@@ -81,11 +66,9 @@ void jit_destroy(struct jit *jit)
 {
     if (!jit)
         return;
-    if (jit->rw)
-        munmap(jit->rw, jit->size);
-    if (jit->rx)
-        munmap(jit->rx, jit->size);
-    fd_close(jit->fd);
+    jit_dump_destroy(jit->dump);
+    jit_lockstep_destroy(jit->log);
+    jit_os_unmap(jit->size, jit->rw, jit->rx);
     lock_fini(&jit->lock);
     free(jit);
 }
@@ -160,8 +143,7 @@ static bool try_flush(struct jit *jit)
     return !inside;
 }
 
-/* Announce that this vCPU is inside. False: the cache is being emptied. */
-static bool come_in(struct cpu *c, struct jit *jit)
+bool jit_come_in(struct cpu *c, struct jit *jit)
 {
     uint64_t generation;
 
@@ -207,59 +189,83 @@ static struct jit_block *block_at(struct cpu *c, gpa_t gpa, unsigned state)
     return block;
 }
 
+struct jit_block *jit_block_here(struct cpu *c)
+{
+    unsigned state = state_of(c);
+    const struct a64_insn *i = interp_fetch(c);
+    gpa_t gpa = c->page->gpa + 4 * (gpa_t)(i - c->page->insn);
+    struct jit_block *block = block_at(c, gpa, state);
+
+    /* The fetch may have made new contexts. */
+    c->jit_key = key_of(c, state);
+    c->jit_va = align_down(c->pc, CODE_PAGE_SIZE);
+    return block;
+}
+
 /* Host code for c->pc. May take an exception. NULL: the cache is full. */
 static const uint8_t *find_code(struct cpu *c)
 {
     struct jit *jit = c->soc->jit;
-    unsigned state = state_of(c);
     const struct jit_block *block;
-    const struct a64_insn *i;
     struct jit_jump *jump;
-    gva_t pc;
-    gpa_t gpa;
 
-    c->jit_key = key_of(c, state);
+    c->jit_key = key_of(c, state_of(c));
     jump = jump_slot(c, c->pc);
     if (LIKELY(jump->tag == (c->pc ^ c->jit_key) && !c->il && *jump->host != JMP)) {
         c->jit_va = align_down(c->pc, CODE_PAGE_SIZE);
         return jump->host;
     }
-    i = interp_fetch(c);
-    pc = c->pc;
-    gpa = c->page->gpa + 4 * (gpa_t)(i - c->page->insn);
-    block = block_at(c, gpa, state);
+    block = jit_block_here(c);
     if (!block)
         return NULL;
-    /* The fetch may have made new contexts. */
-    c->jit_key = key_of(c, state);
-    c->jit_va = align_down(pc, CODE_PAGE_SIZE);
-    if (pc >> 63 == c->el)
-        *jump = (struct jit_jump){ pc ^ c->jit_key, to_rx(jit, block->entry) };
+    if (c->pc >> 63 == c->el)
+        *jump = (struct jit_jump){ c->pc ^ c->jit_key, to_rx(jit, block->entry) };
     return to_rx(jit, block->entry);
+}
+
+static void enter(struct cpu *c, const uint8_t *code)
+{
+    const uint8_t *stub = to_rx(c->soc->jit, c->soc->jit->stubs.enter);
+    enter_fn fn;
+
+    memcpy(&fn, &stub, sizeof(fn));
+    fn(c, code);
+}
+
+void jit_enter(struct cpu *c, const struct jit_block *block)
+{
+    enter(c, to_rx(c->soc->jit, block->entry));
 }
 
 bool jit_run(struct cpu *c)
 {
     struct jit *jit = c->soc->jit;
     const uint8_t *code;
-    enter_fn enter;
 
-    if (!come_in(c, jit))
+    if (UNLIKELY(jit->log))
+        return jit_lockstep(c);
+    if (!jit_come_in(c, jit))
         return false;
     code = find_code(c);
     if (code) {
-        memcpy(&enter, &(const uint8_t *){ to_rx(jit, jit->stubs.enter) }, sizeof(enter));
+        jit_count(jit, JIT_COUNT_ENTER);
         enter(c, code);
+        jit_count(jit, atomic_load_explicit(&c->request, memory_order_relaxed)
+                           ? JIT_COUNT_LEFT_REQUEST
+                           : JIT_COUNT_LEFT_END);
     }
     atomic_store_explicit(&c->in_jit, false, memory_order_release);
     return code;
 }
 
+/* In lockstep every block is alone: what it jumps to is for the run loop to find. */
 const uint8_t *jit_lookup(struct cpu *c, gva_t va)
 {
+    jit_count(c->soc->jit, JIT_COUNT_LOOKUP);
     c->pc = va;
     interp_drop_tag(c);
-    if (atomic_load_explicit(&c->request, memory_order_relaxed) || c->retired >= c->edge)
+    if (c->soc->jit->log || atomic_load_explicit(&c->request, memory_order_relaxed) ||
+        c->retired >= c->edge)
         return NULL;
     return find_code(c);
 }
@@ -281,7 +287,10 @@ const uint8_t *jit_follow(struct cpu *c, const struct jit_link *link_rx)
         (struct jit_link *)(void *)(jit->rw + ((const uint8_t *)link_rx - jit->rx));
     struct jit_block *block;
 
+    jit_count(jit, JIT_COUNT_FOLLOW);
     c->pc = c->jit_va + 4 * (gva_t)link->target;
+    if (UNLIKELY(jit->log))
+        return NULL;
     block = block_at(c, link->page + 4 * (gpa_t)link->target, link->state);
     if (!block)
         return NULL;
@@ -363,11 +372,4 @@ void jit_kill(struct jit *jit, gpa_t gpa, uint64_t len)
 void jit_kill_all(struct jit *jit)
 {
     atomic_store(&jit->full, true);
-}
-
-void jit_get_stats(struct jit *jit, struct jit_stats *ret_stats)
-{
-    lock_take(&jit->lock);
-    *ret_stats = jit->stats;
-    lock_drop(&jit->lock);
 }

@@ -37,13 +37,25 @@ struct jit_stats {
     uint64_t insns;      /* in them */
     uint64_t code_bytes; /* of host code made for them */
     uint64_t translate_ns;
-    uint64_t killed;  /* blocks whose code was changed */
-    uint64_t flushes; /* times that the code cache was full */
+    uint64_t killed;                              /* blocks whose code was changed */
+    uint64_t flushes;                             /* times that the code cache was full */
+    uint64_t cache_bytes, cache_code, cache_data; /* its size; in use by code, and about blocks */
 };
 
-/* Reserve the code cache (bytes of host code) and make the entry code. -ENOTSUP where there is no
+/* What a machine's translator is to be like. */
+struct jit_config {
+    uint64_t bytes; /* of host code, JIT_CODE_MIN to JIT_CODE_MAX */
+    bool lockstep;  /* every block is compared with the interpreter: jit_lockstep(); one vCPU */
+    bool stats;     /* count, for jit_log_stats() */
+    bool perf;      /* tell profilers the names of translated code */
+    bool dump;      /* log every translation that holds the instruction at dump_va */
+    gva_t dump_va;
+};
+
+/* Reserve the code cache and make the entry code. -ENOTSUP where there is no
  * translator for this host. */
-MUST_CHECK int jit_create(struct soc *soc, uint64_t bytes, struct jit **ret_jit, struct err *err);
+MUST_CHECK int jit_create(struct soc *soc, const struct jit_config *config, struct jit **ret_jit,
+                          struct err *err);
 void jit_destroy(struct jit *jit); /* NULL is fine; no vCPU runs */
 
 /* Execute translated code from c->pc until the run loop has to look. Between instructions. Leaves
@@ -66,3 +78,15 @@ void jit_kill_all(struct jit *jit);
 
 /* Any thread; a snapshot of counters. */
 void jit_get_stats(struct jit *jit, struct jit_stats *ret_stats);
+
+/* Log them, and what config.stats has counted, as lines for a person; config.lockstep alone: what
+ * was compared. Nothing without either. No vCPU runs. */
+void jit_log_stats(struct jit *jit);
+
+/* As jit_run(), in a machine with config.lockstep: one block, by the interpreter and translated. It
+ * stops the vCPU with an error when they differ. */
+bool jit_lockstep(struct cpu *c);
+
+/* For a vCPU with c->jit_log: [host, host + 4 KiB) is a page that is about to be written, entry
+ * its TLB entry if it has one; host NULL: a device is accessed. */
+void jit_lockstep_note(struct cpu *c, uint8_t *host, struct tlb_entry *entry);

@@ -28,6 +28,8 @@ enum jit_state {
 #define JIT_NO_PEEK     0xffff
 
 struct jit_block;
+struct jit_dump;
+struct jit_log;
 
 /* A jump in a block that goes to its own stub until the target is there. */
 struct jit_link {
@@ -44,7 +46,10 @@ struct jit_block {
     gpa_t gpa; /* of the first instruction */
     uint8_t state;
     bool dead;
-    uint16_t count; /* instructions */
+    bool alone;      /* lockstep: an instruction that cannot be executed twice */
+    bool atomic;     /* lockstep: it uses the exclusive monitor */
+    bool flags_lost; /* the way out does not leave NZCV in memory: its successors do not want it */
+    uint16_t count;  /* instructions */
     /* Code that it depends on elsewhere in the page: the first of JIT_PEEK instructions whose use
      * of flags was looked at, or JIT_NO_PEEK. */
     uint16_t peek[2];
@@ -126,14 +131,24 @@ struct jit_tran {
     uint16_t op[JIT_BLOCK_INSNS];   /* enum a64_op, A64_OPS: UNDEFINED */
     bool want[JIT_BLOCK_INSNS + 1]; /* flags as they are before it are wanted by it or later */
     bool sp_checked;                /* the stack pointer is known to be aligned */
+    const uint8_t *code[JIT_BLOCK_INSNS + 1]; /* of each instruction; the last: behind the block */
     struct jit_cold cold[JIT_COLD_MAX];
     unsigned colds;
+};
+
+/* Calls of C by translated code, and ways in and out; see jit_stats.c. */
+enum jit_counted {
+    JIT_COUNT_ENTER,        /* by the run loop */
+    JIT_COUNT_LEFT_REQUEST, /* back to it, since somebody wants something */
+    JIT_COUNT_LEFT_END,     /* or at an instruction after which it looks */
+    JIT_COUNT_FOLLOW,       /* a jump was linked, or its target translated */
+    JIT_COUNT_LOOKUP,       /* an address was not in the jump cache */
+    JIT_COUNTS
 };
 
 struct jit {
     struct soc *soc;
     struct jit_stubs stubs;
-    int fd;
     uint8_t *rw, *rx; /* two views of the same pages */
     uint64_t size;
     uint8_t *first;              /* behind the stubs; writable view, as all addresses here */
@@ -148,7 +163,18 @@ struct jit {
     _Atomic bool page_has[JIT_PAGES];
     struct jit_stats stats;
     int32_t tlb_at, jumps_at; /* from RBP */
+    struct jit_log *log;      /* lockstep, or NULL */
+    struct jit_dump *dump;    /* who wants to see translations, or NULL */
+    bool counting;            /* the rest */
+    _Atomic uint64_t counts[JIT_COUNTS];
+    _Atomic uint64_t handled[A64_OPS + 1]; /* calls of handlers, by row; the last: no row */
 };
+
+static inline void jit_count(struct jit *jit, enum jit_counted what)
+{
+    if (UNLIKELY(jit->counting))
+        atomic_fetch_add_explicit(&jit->counts[what], 1, memory_order_relaxed);
+}
 
 /* Host register of a guest register, or JIT_NONE. */
 extern const uint8_t jit_pin[REG_COUNT];
@@ -231,6 +257,17 @@ enum x64_cc jit_cond(struct jit_tran *t, unsigned cond);
 void jit_carry(struct jit_tran *t, bool inverse);
 void jit_save_flags(struct jit_tran *t, enum jit_flags flags);
 void jit_find_wants(struct jit_tran *t);
+
+/* jit.c */
+/* Announce that this vCPU is inside. False: the cache is being emptied. */
+bool jit_come_in(struct cpu *c, struct jit *jit);
+/* The block at c->pc, ready to be entered. May take an exception. NULL: the cache is full. */
+struct jit_block *jit_block_here(struct cpu *c);
+/* Execute it, and what it is linked to. */
+void jit_enter(struct cpu *c, const struct jit_block *block);
+
+/* jit_stats.c */
+void jit_count_handled(struct jit *jit, uint32_t word);
 
 /* jit_tran.c */
 uint64_t jit_where_now(const struct jit_tran *t);

@@ -8,7 +8,9 @@
  *           ...
  */
 #include "base/clock.h"
+#include "cpu/jit/jit_dump.h"
 #include "cpu/jit/jit_int.h"
+#include "cpu/jit/jit_lockstep.h"
 
 /* More than any instruction makes of hot or cold code, and than a block has around them. */
 #define INSN_BYTES  256
@@ -59,6 +61,8 @@ static void decode(struct jit_tran *t)
         unsigned op = a64_decode_for(i, word, 4 * at, features);
 
         t->op[t->count++] = (uint16_t)op;
+        if (UNLIKELY(t->jit->log) && jit_lockstep_ends(t))
+            break;
         if (is_branch(op) || leaves(op, i))
             break;
     }
@@ -260,6 +264,7 @@ static void emit_block(struct jit_tran *t)
         bool moves_sp = t->op[t->n] != A64_OPS && a64_rows[t->op[t->n]].cls == A64_CLASS_INT &&
                         i->rd == REG_SP && (i->rn != REG_SP || (i->imm & 15));
 
+        t->code[t->n] = t->e.at;
         if (!emit_insn(t))
             jit_call_handler(t);
         if (moves_sp)
@@ -274,6 +279,7 @@ static void emit_block(struct jit_tran *t)
         else
             jit_goto(t, end);
     }
+    t->code[t->count] = t->e.at;
     for (unsigned i = 0; i < t->colds; i++) {
         if (i == 0)
             t->block->start_over = t->e.at;
@@ -352,6 +358,7 @@ struct jit_block *jit_translate(struct jit *jit, struct cpu *c, gpa_t gpa, unsig
     decode(t);
     t->block->count = (uint16_t)t->count;
     jit_find_wants(t);
+    t->block->flags_lost = !t->want[t->count];
     emit_block(t);
     publish(jit, t->block);
     jit->stats.blocks++;
@@ -359,6 +366,8 @@ struct jit_block *jit_translate(struct jit *jit, struct cpu *c, gpa_t gpa, unsig
     jit->stats.code_bytes += (uint64_t)(t->e.at - jit->at);
     jit->stats.translate_ns += clock_mono_ns() - start_ns;
     jit->at = t->e.at;
+    if (UNLIKELY(jit->dump))
+        jit_dump_block(t);
     return t->block;
 }
 
@@ -379,8 +388,11 @@ static const struct a64_insn *locate(struct cpu *c, const struct jit_where *wher
 bool jit_handle(struct cpu *c, uint64_t packed)
 {
     struct jit_where where = unpack(packed);
-    const struct a64_insn *i = locate(c, &where), *next = i->fn(c, i);
+    const struct a64_insn *i = locate(c, &where), *next;
 
+    if (UNLIKELY(c->soc->jit->counting))
+        jit_count_handled(c->soc->jit, c->page->words[i - c->page->insn]);
+    next = i->fn(c, i);
     c->insn = NULL;
     if (!next)
         return false;

@@ -157,6 +157,8 @@ static void test_a_kick_sees_no_tag(void **state)
 {
     struct rig *rig = *state;
 
+    if (rig->lockstep) /* lockstep ends a block at RNDR, where the kick is seen */
+        return;
     rig->soc.model = &idregs_max;
     rig->soc.random = kick_random; /* comes with the instruction before the branch */
     rig->soc.random_ctx = rig->c;
