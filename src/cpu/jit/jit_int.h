@@ -107,7 +107,8 @@ struct jit_cold {
     bool own_jump;       /* JUMP: `from` is no jump */
 };
 
-#define JIT_COLD_MAX (3 * JIT_BLOCK_INSNS + 4)
+#define JIT_WAYS     4 /* jumps of one instruction to code behind the block, at most */
+#define JIT_COLD_MAX (JIT_WAYS * JIT_BLOCK_INSNS + 4)
 
 struct jit_tran {
     struct x64 e;
@@ -246,3 +247,4 @@ bool jit_bits(struct jit_tran *t, enum a64_op op);
 bool jit_branch(struct jit_tran *t, enum a64_op op);
 bool jit_memory(struct jit_tran *t, enum a64_op op);
 bool jit_system(struct jit_tran *t, enum a64_op op);
+bool jit_vmem(struct jit_tran *t, enum a64_op op);

@@ -240,10 +240,11 @@ static bool emit_insn(struct jit_tran *t)
         return jit_memory(t, (enum a64_op)op);
     case A64_CLASS_SYSTEM:
         return jit_system(t, (enum a64_op)op);
+    case A64_CLASS_VMEM:
+        return jit_vmem(t, (enum a64_op)op);
     case A64_CLASS_ATOMIC:
     case A64_CLASS_FP:
     case A64_CLASS_SIMD:
-    case A64_CLASS_VMEM:
         break;
     }
     return false;
@@ -260,8 +261,10 @@ static void emit_block(struct jit_tran *t)
         bool moves_sp = t->op[t->n] != A64_OPS && a64_rows[t->op[t->n]].cls == A64_CLASS_INT &&
                         i->rd == REG_SP && (i->rn != REG_SP || (i->imm & 15));
 
-        if (!emit_insn(t))
+        if (!emit_insn(t)) {
             jit_call_handler(t);
+            moves_sp = true; /* for all we know */
+        }
         if (moves_sp)
             t->sp_checked = false;
     }
