@@ -65,6 +65,7 @@ struct jit_stubs {
     uint8_t *handler; /* run the interpreter's handler of the instruction that RDX tells */
     uint8_t *link;    /* jumps to the target of the link at RAX */
     uint8_t *lookup;  /* jumps to the block at virtual address RCX */
+    uint8_t *crc32;   /* two constants, 16-byte aligned */
 };
 
 /* What a call of the interpreter's handler has to know, packed into one number. */
@@ -134,6 +135,7 @@ struct jit_tran {
 struct jit {
     struct soc *soc;
     struct jit_stubs stubs;
+    unsigned features; /* enum jit_feature: what translated code may use */
     int fd;
     uint8_t *rw, *rx; /* two views of the same pages */
     uint64_t size;
@@ -248,3 +250,5 @@ bool jit_branch(struct jit_tran *t, enum a64_op op);
 bool jit_memory(struct jit_tran *t, enum a64_op op);
 bool jit_system(struct jit_tran *t, enum a64_op op);
 bool jit_vmem(struct jit_tran *t, enum a64_op op);
+bool jit_crypto(struct jit_tran *t, enum a64_op op);
+bool jit_crc(struct jit_tran *t, enum a64_op op);

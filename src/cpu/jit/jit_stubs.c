@@ -164,6 +164,16 @@ static void make_lookup(const struct jit *jit, struct jit_stubs *stubs, struct x
     go(e, (uintptr_t)jit_lookup, out);
 }
 
+/* Of CRC-32, bits reversed (jit_crypto.c): floor(x^96 / P) without its lowest term, and P. */
+static void make_crc32(struct jit_stubs *stubs, struct x64 *e)
+{
+    while ((uintptr_t)e->at & 15)
+        x64_b(e, 0x90);
+    stubs->crc32 = e->at;
+    x64_q(e, UINT64_C(0xb4e5b025f7011641));
+    x64_q(e, UINT64_C(0x1db710641));
+}
+
 void jit_stubs_make(struct jit *jit, struct x64 *e)
 {
     struct jit_stubs *stubs = &jit->stubs;
@@ -179,4 +189,5 @@ void jit_stubs_make(struct jit *jit, struct x64 *e)
     x64_rr(e, OP_MOV, 1, RSI, RAX);
     go(e, (uintptr_t)jit_follow, out);
     make_lookup(jit, stubs, e, out);
+    make_crc32(stubs, e);
 }

@@ -233,7 +233,8 @@ static bool emit_insn(struct jit_tran *t)
         return false;
     switch ((enum a64_class)a64_rows[op].cls) {
     case A64_CLASS_INT:
-        return jit_arith(t, (enum a64_op)op) || jit_bits(t, (enum a64_op)op);
+        return jit_arith(t, (enum a64_op)op) || jit_bits(t, (enum a64_op)op) ||
+               jit_crc(t, (enum a64_op)op);
     case A64_CLASS_BRANCH:
         return jit_branch(t, (enum a64_op)op);
     case A64_CLASS_MEM:
@@ -242,9 +243,10 @@ static bool emit_insn(struct jit_tran *t)
         return jit_system(t, (enum a64_op)op);
     case A64_CLASS_VMEM:
         return jit_vmem(t, (enum a64_op)op);
+    case A64_CLASS_SIMD:
+        return jit_crypto(t, (enum a64_op)op);
     case A64_CLASS_ATOMIC:
     case A64_CLASS_FP:
-    case A64_CLASS_SIMD:
         break;
     }
     return false;

@@ -401,3 +401,12 @@ static inline uint8_t *x64_lea_rip(struct x64 *e, unsigned reg)
     x64_d(e, 0);
     return e->at - 4;
 }
+
+/* op reg, [rip to target]; `behind` bytes of immediate follow. */
+static inline void x64_rip(struct x64 *e, unsigned op, unsigned reg, const uint8_t *target,
+                           unsigned behind)
+{
+    x64_head(e, op, 0, reg, 0, 0);
+    x64_b(e, (reg & 7) << 3 | 5);
+    x64_d(e, (uint32_t)(target - (e->at + 4 + behind)));
+}

@@ -25,20 +25,27 @@ enum x64_vec_op {
     VX_PSHUFD = 0x70 | X64_0F | X64_66,
     VX_SHUFPS = 0xc6 | X64_0F,
     VX_SHUFPD = 0xc6 | X64_0F | X64_66,
-    VX_PALIGNR = 0x0f | X64_0F3A | X64_66,    /* SSSE3 */
-    VX_PCLMULQDQ = 0x44 | X64_0F3A | X64_66,  /* PCLMULQDQ */
-    VX_SHA1RNDS4 = 0xcc | X64_0F3A,           /* SHA */
-    VX_SHA256RNDS2 = 0xcb | X64_0F38,         /* SHA; XMM0 is an operand */
-    VX_SHA256MSG1 = 0xcc | X64_0F38,          /* SHA */
-    VX_SHA256MSG2 = 0xcd | X64_0F38,          /* SHA */
-    VX_AESIMC = 0xdb | X64_0F38 | X64_66,     /* AES */
-    VX_AESENC = 0xdc | X64_0F38 | X64_66,     /* AES */
+    VX_PALIGNR = 0x0f | X64_0F3A | X64_66,   /* SSSE3 */
+    VX_PCLMULQDQ = 0x44 | X64_0F3A | X64_66, /* PCLMULQDQ */
+    VX_SHA1RNDS4 = 0xcc | X64_0F3A,          /* SHA */
+    VX_SHA256RNDS2 = 0xcb | X64_0F38,        /* SHA; XMM0 is an operand */
+    VX_SHA256MSG1 = 0xcc | X64_0F38,         /* SHA */
+    VX_SHA256MSG2 = 0xcd | X64_0F38,         /* SHA */
+    VX_AESIMC = 0xdb | X64_0F38 | X64_66,    /* AES */
+    VX_AESENC = 0xdc | X64_0F38 | X64_66,    /* AES */
+    VX_AESDEC = 0xde | X64_0F38 | X64_66,
     VX_AESENCLAST = 0xdd | X64_0F38 | X64_66, /* AES */
     VX_AESDECLAST = 0xdf | X64_0F38 | X64_66, /* AES */
 };
 
-/* Shifts by an immediate: of doublewords, and of the whole register by bytes. */
-enum x64_vec_shift { VS_PSRLD = 0x7202, VS_PSLLD = 0x7206, VS_PSRLDQ = 0x7303, VS_PSLLDQ = 0x7307 };
+/* Shifts by an immediate: of doublewords, of quadwords, and of the whole register by bytes. */
+enum x64_vec_shift {
+    VS_PSRLD = 0x7202,
+    VS_PSLLD = 0x7206,
+    VS_PSLLQ = 0x7306,
+    VS_PSRLDQ = 0x7303,
+    VS_PSLLDQ = 0x7307
+};
 
 static inline void x64_vec_rr(struct x64 *e, unsigned op, unsigned reg, unsigned rm)
 {
