@@ -7,6 +7,12 @@ void jit_way_if(struct jit_tran *t, struct jit_way *way, enum x64_cc cc)
     way->from[way->count++] = x64_jcc(&t->e, cc);
 }
 
+void jit_way(struct jit_tran *t, struct jit_way *way)
+{
+    assert(way->count < ARRAY_LEN(way->from));
+    way->from[way->count++] = x64_jmp(&t->e);
+}
+
 void jit_end_way(struct jit_tran *t, const struct jit_way *way)
 {
     for (unsigned n = 0; n < way->count; n++)

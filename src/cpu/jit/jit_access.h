@@ -24,6 +24,7 @@ struct jit_way {
 
 /* To the handler if the condition holds. */
 void jit_way_if(struct jit_tran *t, struct jit_way *way, enum x64_cc cc);
+void jit_way(struct jit_tran *t, struct jit_way *way); /* in any case */
 /* The instruction is done: the handler's way ends here, too. */
 void jit_end_way(struct jit_tran *t, const struct jit_way *way);
 

@@ -249,6 +249,7 @@ bool jit_bits(struct jit_tran *t, enum a64_op op);
 bool jit_branch(struct jit_tran *t, enum a64_op op);
 bool jit_memory(struct jit_tran *t, enum a64_op op);
 bool jit_system(struct jit_tran *t, enum a64_op op);
+bool jit_atomic(struct jit_tran *t, enum a64_op op);
 bool jit_vmem(struct jit_tran *t, enum a64_op op);
 bool jit_crypto(struct jit_tran *t, enum a64_op op);
 bool jit_crc(struct jit_tran *t, enum a64_op op);

@@ -11,7 +11,7 @@
 #include "cpu/jit/jit_int.h"
 
 /* More than any instruction makes of hot or cold code, and than a block has around them. */
-#define INSN_BYTES  256
+#define INSN_BYTES  512
 #define BLOCK_BYTES 512
 
 #define WHERE_COUNT 7 /* bits of jit_where */
@@ -246,6 +246,7 @@ static bool emit_insn(struct jit_tran *t)
     case A64_CLASS_SIMD:
         return jit_crypto(t, (enum a64_op)op);
     case A64_CLASS_ATOMIC:
+        return jit_atomic(t, (enum a64_op)op);
     case A64_CLASS_FP:
         break;
     }
@@ -284,6 +285,7 @@ static void emit_block(struct jit_tran *t)
             t->block->start_over = t->e.at;
         emit_cold(t, &t->cold[i]);
     }
+    assert(t->e.at - t->block->entry <= BLOCK_BYTES + (ptrdiff_t)t->count * INSN_BYTES);
 }
 
 static unsigned hash_of(gpa_t gpa, unsigned state)

@@ -239,6 +239,14 @@ static inline void x64_mov_mi(struct x64 *e, unsigned w, unsigned base, int32_t 
     x64_d(e, (uint32_t)imm);
 }
 
+/* mov byte [base + disp], imm */
+static inline void x64_mov_m8(struct x64 *e, unsigned base, int32_t disp, unsigned imm)
+{
+    x64_head(e, 0xc6, 0, 0, 0, base);
+    x64_mem(e, 0, base, disp);
+    x64_b(e, imm);
+}
+
 /* The shortest mov of a constant that leaves the flags alone. */
 static inline void x64_mov_imm(struct x64 *e, unsigned reg, uint64_t imm)
 {
