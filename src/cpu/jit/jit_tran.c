@@ -22,8 +22,9 @@ static bool is_branch(unsigned op)
     return op != A64_OPS && a64_rows[op].cls == A64_CLASS_BRANCH;
 }
 
-/* After these the run loop looks: they change what fetching means, or unmask interrupts. */
-static bool leaves(unsigned op, const struct a64_insn *i)
+/* After these the run loop looks: they change what fetching means, or unmask interrupts. Or, ISB,
+ * the block ends at least. */
+static bool leaves(const struct jit_tran *t, unsigned op, const struct a64_insn *i)
 {
     switch (op) {
     case A64_OPS:
@@ -36,10 +37,11 @@ static bool leaves(unsigned op, const struct a64_insn *i)
     case A64_WFI:
     case A64_WFE:
     case A64_ISB:
-    case A64_MSR_imm:
-    case A64_MSR:
     case A64_SYSL:
         return true;
+    case A64_MSR_imm:
+    case A64_MSR:
+        return !jit_stays(t, op, i);
     case A64_SYS: /* CRn 8: TLB maintenance */
         return (i->raw >> 12 & 15) == 8;
     default:
@@ -59,7 +61,7 @@ static void decode(struct jit_tran *t)
         unsigned op = a64_decode_for(i, word, 4 * at, features);
 
         t->op[t->count++] = (uint16_t)op;
-        if (is_branch(op) || leaves(op, i))
+        if (is_branch(op) || leaves(t, op, i))
             break;
     }
 }
@@ -90,6 +92,14 @@ struct jit_cold *jit_cold(struct jit_tran *t, enum jit_cold_kind kind, uint8_t *
     if (kind == JIT_COLD_HANDLER)
         cold->where = jit_where_now(t);
     return cold;
+}
+
+void jit_leave_from(struct jit_tran *t, uint8_t *from, int64_t offset, unsigned left)
+{
+    struct jit_cold *cold = jit_cold(t, JIT_COLD_LEAVE, from);
+
+    cold->target = offset;
+    cold->left = left;
 }
 
 void jit_goto_from(struct jit_tran *t, uint8_t *from, int64_t offset, enum jit_flags save)
@@ -197,6 +207,8 @@ static void emit_cold(struct jit_tran *t, const struct jit_cold *cold)
         emit_far(t, cold->own_jump ? cold->target - CODE_PAGE_SIZE : cold->target);
         break;
     case JIT_COLD_LEAVE:
+        if (cold->left)
+            x64_mi(e, G_SUB, 1, RBP, JIT_AT(retired), (int32_t)cold->left);
         emit_leave(t, cold->target);
         break;
     }
@@ -275,7 +287,7 @@ static void emit_block(struct jit_tran *t)
         t->n = last;
         if (t->want[t->count])
             jit_settle(t);
-        if (leaves(t->op[last], &t->insn[last]))
+        if (leaves(t, t->op[last], &t->insn[last]))
             emit_leave(t, end);
         else
             jit_goto(t, end);
