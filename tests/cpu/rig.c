@@ -72,6 +72,7 @@ void rig_init(struct rig *rig)
     struct jit_config config = {
         .bytes = 4 * MIB,
         .lockstep = how && !strcmp(how, "lockstep"),
+        .without = getenv("IGNITION_TEST_JIT_WITHOUT"),
     };
 
     rig_init_as(rig, 1, how ? &config : NULL);

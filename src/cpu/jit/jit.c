@@ -13,6 +13,7 @@
 
 #include "cpu/interp.h"
 #include "cpu/jit/jit_dump.h"
+#include "cpu/jit/jit_features.h"
 #include "cpu/jit/jit_int.h"
 #include "cpu/jit/jit_lockstep.h"
 #include "cpu/jit/jit_os.h"
@@ -40,6 +41,9 @@ int jit_create(struct soc *soc, const struct jit_config *config, struct jit **re
         return err_set(err, ENOMEM, "translator: out of memory");
     lock_init(&jit->lock);
     jit->soc = soc;
+    jit->features = jit_features_host();
+    if (config->without)
+        jit->features &= ~jit_features_parse(config->without);
     jit->size = align_down(config->bytes, JIT_CODE_MIN);
     jit->tlb_at = (int32_t)offsetof(struct cpu_whole, tlb) - JIT_BIAS;
     jit->jumps_at = (int32_t)offsetof(struct cpu_whole, jumps) - JIT_BIAS;

@@ -50,6 +50,7 @@ struct jit_config {
     bool perf;      /* tell profilers the names of translated code */
     bool dump;      /* log every translation that holds the instruction at dump_va */
     gva_t dump_va;
+    const char *without; /* tests: host features that are not used, "avx,fma"; NULL: none */
 };
 
 /* Reserve the code cache and make the entry code. -ENOTSUP where there is no

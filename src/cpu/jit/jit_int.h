@@ -70,6 +70,8 @@ struct jit_stubs {
     uint8_t *handler; /* run the interpreter's handler of the instruction that RDX tells */
     uint8_t *link;    /* jumps to the target of the link at RAX */
     uint8_t *lookup;  /* jumps to the block at virtual address RCX */
+    uint8_t *counter; /* RAX = the counter */
+    uint8_t *crc32;   /* two constants, 16-byte aligned */
 };
 
 /* What a call of the interpreter's handler has to know, packed into one number. */
@@ -84,6 +86,7 @@ struct jit_where {
 bool jit_handle(struct cpu *c, uint64_t where);
 const uint8_t *jit_follow(struct cpu *c, const struct jit_link *link);
 const uint8_t *jit_lookup(struct cpu *c, gva_t va);
+uint64_t jit_counter(struct cpu *c);
 
 void jit_stubs_make(struct jit *jit, struct x64 *e);
 
@@ -110,9 +113,11 @@ struct jit_cold {
     int64_t target;      /* others: byte offset from the start of the page */
     enum jit_flags save; /* flags to be moved to c->nzcv first */
     bool own_jump;       /* JUMP: `from` is no jump */
+    unsigned left;       /* LEAVE: instructions of the block that are not executed */
 };
 
-#define JIT_COLD_MAX (3 * JIT_BLOCK_INSNS + 4)
+#define JIT_WAYS     4 /* jumps of one instruction to code behind the block, at most */
+#define JIT_COLD_MAX (JIT_WAYS * JIT_BLOCK_INSNS + 4)
 
 struct jit_tran {
     struct x64 e;
@@ -149,7 +154,8 @@ enum jit_counted {
 struct jit {
     struct soc *soc;
     struct jit_stubs stubs;
-    uint8_t *rw, *rx; /* two views of the same pages */
+    unsigned features; /* enum jit_feature: what translated code may use */
+    uint8_t *rw, *rx;  /* two views of the same pages */
     uint64_t size;
     uint8_t *first;              /* behind the stubs; writable view, as all addresses here */
     uint8_t *at;                 /* code grows upward from first */
@@ -276,6 +282,9 @@ struct jit_cold *jit_cold(struct jit_tran *t, enum jit_cold_kind kind, uint8_t *
 void jit_goto(struct jit_tran *t, int64_t offset);
 /* The same where `from` (rel32 of a jump, or of a LEA) leads. */
 void jit_goto_from(struct jit_tran *t, uint8_t *from, int64_t offset, enum jit_flags save);
+/* `from` leads back to the run loop, which goes on at a byte offset from the start of the page;
+ * `left` instructions of the block are not executed. */
+void jit_leave_from(struct jit_tran *t, uint8_t *from, int64_t offset, unsigned left);
 void jit_align(struct jit_tran *t, unsigned skip);
 void jit_call_handler(struct jit_tran *t);
 /* Translate and enter into the table, or NULL when the cache is full. */
@@ -290,3 +299,10 @@ bool jit_bits(struct jit_tran *t, enum a64_op op);
 bool jit_branch(struct jit_tran *t, enum a64_op op);
 bool jit_memory(struct jit_tran *t, enum a64_op op);
 bool jit_system(struct jit_tran *t, enum a64_op op);
+bool jit_sysreg(struct jit_tran *t, enum a64_op op);
+/* Does the block go on after this MSR? */
+bool jit_stays(const struct jit_tran *t, unsigned op, const struct a64_insn *i);
+bool jit_atomic(struct jit_tran *t, enum a64_op op);
+bool jit_vmem(struct jit_tran *t, enum a64_op op);
+bool jit_crypto(struct jit_tran *t, enum a64_op op);
+bool jit_crc(struct jit_tran *t, enum a64_op op);

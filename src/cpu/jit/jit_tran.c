@@ -13,7 +13,7 @@
 #include "cpu/jit/jit_lockstep.h"
 
 /* More than any instruction makes of hot or cold code, and than a block has around them. */
-#define INSN_BYTES  256
+#define INSN_BYTES  512
 #define BLOCK_BYTES 512
 
 #define WHERE_COUNT 7 /* bits of jit_where */
@@ -24,8 +24,9 @@ static bool is_branch(unsigned op)
     return op != A64_OPS && a64_rows[op].cls == A64_CLASS_BRANCH;
 }
 
-/* After these the run loop looks: they change what fetching means, or unmask interrupts. */
-static bool leaves(unsigned op, const struct a64_insn *i)
+/* After these the run loop looks: they change what fetching means, or unmask interrupts. Or, ISB,
+ * the block ends at least. */
+static bool leaves(const struct jit_tran *t, unsigned op, const struct a64_insn *i)
 {
     switch (op) {
     case A64_OPS:
@@ -38,10 +39,11 @@ static bool leaves(unsigned op, const struct a64_insn *i)
     case A64_WFI:
     case A64_WFE:
     case A64_ISB:
-    case A64_MSR_imm:
-    case A64_MSR:
     case A64_SYSL:
         return true;
+    case A64_MSR_imm:
+    case A64_MSR:
+        return !jit_stays(t, op, i);
     case A64_SYS: /* CRn 8: TLB maintenance */
         return (i->raw >> 12 & 15) == 8;
     default:
@@ -63,7 +65,7 @@ static void decode(struct jit_tran *t)
         t->op[t->count++] = (uint16_t)op;
         if (UNLIKELY(t->jit->log) && jit_lockstep_ends(t))
             break;
-        if (is_branch(op) || leaves(op, i))
+        if (is_branch(op) || leaves(t, op, i))
             break;
     }
 }
@@ -94,6 +96,14 @@ struct jit_cold *jit_cold(struct jit_tran *t, enum jit_cold_kind kind, uint8_t *
     if (kind == JIT_COLD_HANDLER)
         cold->where = jit_where_now(t);
     return cold;
+}
+
+void jit_leave_from(struct jit_tran *t, uint8_t *from, int64_t offset, unsigned left)
+{
+    struct jit_cold *cold = jit_cold(t, JIT_COLD_LEAVE, from);
+
+    cold->target = offset;
+    cold->left = left;
 }
 
 void jit_goto_from(struct jit_tran *t, uint8_t *from, int64_t offset, enum jit_flags save)
@@ -201,6 +211,8 @@ static void emit_cold(struct jit_tran *t, const struct jit_cold *cold)
         emit_far(t, cold->own_jump ? cold->target - CODE_PAGE_SIZE : cold->target);
         break;
     case JIT_COLD_LEAVE:
+        if (cold->left)
+            x64_mi(e, G_SUB, 1, RBP, JIT_AT(retired), (int32_t)cold->left);
         emit_leave(t, cold->target);
         break;
     }
@@ -237,17 +249,21 @@ static bool emit_insn(struct jit_tran *t)
         return false;
     switch ((enum a64_class)a64_rows[op].cls) {
     case A64_CLASS_INT:
-        return jit_arith(t, (enum a64_op)op) || jit_bits(t, (enum a64_op)op);
+        return jit_arith(t, (enum a64_op)op) || jit_bits(t, (enum a64_op)op) ||
+               jit_crc(t, (enum a64_op)op);
     case A64_CLASS_BRANCH:
         return jit_branch(t, (enum a64_op)op);
     case A64_CLASS_MEM:
         return jit_memory(t, (enum a64_op)op);
     case A64_CLASS_SYSTEM:
         return jit_system(t, (enum a64_op)op);
-    case A64_CLASS_ATOMIC:
-    case A64_CLASS_FP:
-    case A64_CLASS_SIMD:
     case A64_CLASS_VMEM:
+        return jit_vmem(t, (enum a64_op)op);
+    case A64_CLASS_SIMD:
+        return jit_crypto(t, (enum a64_op)op);
+    case A64_CLASS_ATOMIC:
+        return jit_atomic(t, (enum a64_op)op);
+    case A64_CLASS_FP:
         break;
     }
     return false;
@@ -265,8 +281,10 @@ static void emit_block(struct jit_tran *t)
                         i->rd == REG_SP && (i->rn != REG_SP || (i->imm & 15));
 
         t->code[t->n] = t->e.at;
-        if (!emit_insn(t))
+        if (!emit_insn(t)) {
             jit_call_handler(t);
+            moves_sp = true; /* for all we know */
+        }
         if (moves_sp)
             t->sp_checked = false;
     }
@@ -274,7 +292,7 @@ static void emit_block(struct jit_tran *t)
         t->n = last;
         if (t->want[t->count])
             jit_settle(t);
-        if (leaves(t->op[last], &t->insn[last]))
+        if (leaves(t, t->op[last], &t->insn[last]))
             emit_leave(t, end);
         else
             jit_goto(t, end);
@@ -285,6 +303,7 @@ static void emit_block(struct jit_tran *t)
             t->block->start_over = t->e.at;
         emit_cold(t, &t->cold[i]);
     }
+    assert(t->e.at - t->block->entry <= BLOCK_BYTES + (ptrdiff_t)t->count * INSN_BYTES);
 }
 
 static unsigned hash_of(gpa_t gpa, unsigned state)
