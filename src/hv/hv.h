@@ -62,7 +62,7 @@ struct hv_config {
      * vCPU's thread. */
     bool (*random)(void *ctx, uint64_t *ret_val);
     void *random_ctx;
-    bool jit;           /* "soft": translate, with jit_cache bytes for code */
+    bool jit; /* "soft": translate, with jit_cache bytes for code */
     uint64_t jit_cache;
     bool deterministic; /* time follows the instructions: "soft" with one vCPU, else refused */
 };
