@@ -7,6 +7,7 @@
 #include "cpu/code.h"
 #include "cpu/exc.h"
 #include "cpu/jit/jit.h"
+#include "cpu/jit/jit_features.h"
 #include "cpu/soc.h"
 
 #define HVC_0 0xd4000002u
@@ -78,6 +79,8 @@ void rig_init(struct rig *rig)
     if (getenv("IGNITION_TEST_JIT"))
         rc = jit_create(&rig->soc, 4 * MIB, &rig->soc.jit, &err);
     assert(rc == 0);
+    if (rig->soc.jit && getenv("IGNITION_TEST_JIT_WITHOUT"))
+        jit_without(rig->soc.jit, jit_features_parse(getenv("IGNITION_TEST_JIT_WITHOUT")));
     rc = cpu_create(&rig->soc, 0, &rig->c, &err);
     assert(rc == 0);
 

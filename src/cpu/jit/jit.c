@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "cpu/interp.h"
+#include "cpu/jit/jit_features.h"
 #include "cpu/jit/jit_int.h"
 #include "cpu/mmu.h"
 
@@ -56,6 +57,7 @@ int jit_create(struct soc *soc, uint64_t bytes, struct jit **ret_jit, struct err
         return err_set(err, ENOMEM, "translator: out of memory");
     lock_init(&jit->lock);
     jit->soc = soc;
+    jit->features = jit_features_host();
     jit->fd = -1;
     jit->size = align_down(bytes, JIT_CODE_MIN);
     jit->tlb_at = (int32_t)offsetof(struct cpu_whole, tlb) - JIT_BIAS;
@@ -84,6 +86,11 @@ void jit_destroy(struct jit *jit)
     fd_close(jit->fd);
     lock_fini(&jit->lock);
     free(jit);
+}
+
+void jit_without(struct jit *jit, unsigned features)
+{
+    jit->features &= ~features;
 }
 
 static unsigned state_of(const struct cpu *c)

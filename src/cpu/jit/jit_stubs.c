@@ -179,4 +179,5 @@ void jit_stubs_make(struct jit *jit, struct x64 *e)
     x64_rr(e, OP_MOV, 1, RSI, RAX);
     go(e, (uintptr_t)jit_follow, out);
     make_lookup(jit, stubs, e, out);
+    jit_xmm_constants(stubs, e);
 }

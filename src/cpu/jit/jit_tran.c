@@ -11,7 +11,7 @@
 #include "cpu/jit/jit_int.h"
 
 /* More than any instruction makes of hot or cold code, and than a block has around them. */
-#define INSN_BYTES  256
+#define INSN_BYTES  512
 #define BLOCK_BYTES 512
 
 #define WHERE_COUNT 7 /* bits of jit_where */
@@ -175,11 +175,16 @@ static void emit_cold(struct jit_tran *t, const struct jit_cold *cold)
     struct jit_link *link;
 
     x64_bind(cold->from, e->at);
+    for (unsigned n = 0; n < ARRAY_LEN(cold->also) && cold->also[n]; n++)
+        x64_bind(cold->also[n], e->at);
     jit_save_flags(t, cold->save);
     switch (cold->kind) {
     case JIT_COLD_HANDLER:
         x64_mov_imm(e, RDX, cold->where);
         x64_call_to(e, t->jit->stubs.handler);
+        jit_xmm_reload(t, cold);
+        if (cold->unordered)
+            jit_flags_const(t, (NZCV_C | NZCV_V) >> 28, JIT_FLAGS_SUB);
         x64_jmp_to(e, cold->back);
         break;
     case JIT_COLD_JUMP:
@@ -240,13 +245,39 @@ static bool emit_insn(struct jit_tran *t)
         return jit_memory(t, (enum a64_op)op);
     case A64_CLASS_SYSTEM:
         return jit_system(t, (enum a64_op)op);
-    case A64_CLASS_ATOMIC:
     case A64_CLASS_FP:
+        return jit_scalar(t, (enum a64_op)op);
     case A64_CLASS_SIMD:
+        return jit_vector(t, (enum a64_op)op);
+    case A64_CLASS_ATOMIC:
     case A64_CLASS_VMEM:
         break;
     }
     return false;
+}
+
+/* Which copies of vector registers are right after the instruction. The emitters of FP and SIMD
+ * instructions keep them right themselves. */
+static void settle_vectors(struct jit_tran *t, bool handled, unsigned first_cold)
+{
+    const struct a64_insn *i = jit_insn(t);
+
+    if (handled) {
+        jit_xmm_forget_all(t);
+    } else if (a64_rows[t->op[t->n]].cls == A64_CLASS_VMEM) {
+        a64_format_fn format = a64_rows[t->op[t->n]].format;
+
+        if (format == fmt_v_pair)
+            jit_xmm_forget(t, i->ra);
+        if (format == fmt_v_pair || format == fmt_v_uimm || format == fmt_v_simm ||
+            format == fmt_v_reg || format == fmt_v_lit)
+            jit_xmm_forget(t, i->rd);
+        else
+            jit_xmm_forget_all(t);
+    }
+    for (unsigned n = first_cold; n < t->colds; n++)
+        if (t->cold[n].kind == JIT_COLD_HANDLER)
+            jit_xmm_keep(t, &t->cold[n]);
 }
 
 static void emit_block(struct jit_tran *t)
@@ -260,8 +291,12 @@ static void emit_block(struct jit_tran *t)
         bool moves_sp = t->op[t->n] != A64_OPS && a64_rows[t->op[t->n]].cls == A64_CLASS_INT &&
                         i->rd == REG_SP && (i->rn != REG_SP || (i->imm & 15));
 
-        if (!emit_insn(t))
+        unsigned first_cold = t->colds;
+        bool handled = !emit_insn(t);
+
+        if (handled)
             jit_call_handler(t);
+        settle_vectors(t, handled, first_cold);
         if (moves_sp)
             t->sp_checked = false;
     }
@@ -346,6 +381,7 @@ struct jit_block *jit_translate(struct jit *jit, struct cpu *c, gpa_t gpa, unsig
     t->ended = t->sp_checked = false;
     t->flags = JIT_FLAGS_MEM;
     t->colds = 0;
+    jit_xmm_forget_all(t);
     /* Whoever changes the words from here on finds the page announced, and kills the block. */
     atomic_store(&jit->page_has[jit_page_slot(gpa)], true);
     atomic_thread_fence(memory_order_seq_cst);
