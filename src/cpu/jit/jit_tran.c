@@ -256,14 +256,24 @@ static bool emit_insn(struct jit_tran *t)
     return false;
 }
 
-/* Which copies of vector registers are right after the instruction. The emitters of FP and SIMD
- * instructions keep them right themselves. */
+/* Has an emitter written to a vector register in struct cpu, past jit_xmm_def()? */
+static bool is_stale(const struct jit_tran *t, unsigned r)
+{
+    return r < ARRAY_LEN(t->xmm_of) && t->xmm_of[r] != JIT_NONE &&
+           t->xmm[t->xmm_of[r]].stamp != t->n + 1;
+}
+
+/* Which copies of vector registers are right after the instruction: all but those of registers that
+ * have been changed without them. */
 static void settle_vectors(struct jit_tran *t, bool handled, unsigned first_cold)
 {
     const struct a64_insn *i = jit_insn(t);
 
     if (handled) {
         jit_xmm_forget_all(t);
+    } else if (a64_rows[t->op[t->n]].cls == A64_CLASS_SIMD) {
+        if (is_stale(t, i->rd))
+            jit_xmm_forget(t, i->rd);
     } else if (a64_rows[t->op[t->n]].cls == A64_CLASS_VMEM) {
         a64_format_fn format = a64_rows[t->op[t->n]].format;
 
