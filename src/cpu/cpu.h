@@ -109,7 +109,7 @@ struct cpu {
     struct code_page *page;       /* the predecoded page that insn lies in */
     gva_t page_va;                /* its virtual address */
     gva_t pc;                     /* the next instruction, where insn is NULL */
-    union vreg v[32];
+    _Alignas(16) union vreg v[32];
     uint64_t fpcr, fpsr;
 
     /* PSTATE without NZCV. */

@@ -77,6 +77,11 @@ void jit_destroy(struct jit *jit)
     free(jit);
 }
 
+void jit_without(struct jit *jit, unsigned features)
+{
+    jit->features &= ~features;
+}
+
 static unsigned state_of(const struct cpu *c)
 {
     unsigned sa = c->el == 0 ? BIT(4) : BIT(3); /* SCTLR_EL1.SA0, SA */

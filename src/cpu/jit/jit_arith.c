@@ -289,19 +289,6 @@ static void emit_select(struct jit_tran *t, unsigned w, bool invert, bool increm
     jit_put(t, i->rd, RAX);
 }
 
-/* EFLAGS that stand for constant NZCV, in the representation of `kind`. */
-static void emit_flags_const(struct jit_tran *t, unsigned nzcv, enum jit_flags kind)
-{
-    struct x64 *e = &t->e;
-    bool carry = (nzcv & 2) ? kind == JIT_FLAGS_ADD : kind == JIT_FLAGS_SUB;
-    unsigned ah = (nzcv & 8 ? 0x80 : 0) | (nzcv & 4 ? 0x40 : 0) | carry | 2;
-
-    x64_mov_imm(e, RAX, ah << 8 | (nzcv & 1 ? 0x7f : 0));
-    x64_b(e, 0x04); /* add al, 1: OF of 0x7f */
-    x64_b(e, 1);
-    x64_b(e, 0x9e); /* sahf */
-}
-
 static void emit_ccmp(struct jit_tran *t, unsigned w, bool negative, bool is_imm)
 {
     const struct a64_insn *i = jit_insn(t);
@@ -325,7 +312,7 @@ static void emit_ccmp(struct jit_tran *t, unsigned w, bool negative, bool is_imm
     if (otherwise) {
         done = x64_jmp8(e);
         x64_bind8(e, otherwise);
-        emit_flags_const(t, i->rd, kind);
+        jit_flags_const(t, i->rd, kind);
         x64_bind8(e, done);
     }
     jit_hold(t, kind);

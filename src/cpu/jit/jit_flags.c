@@ -116,13 +116,39 @@ static bool dead_at_end(struct jit_tran *t)
     }
 }
 
+/* Within the block. FP and vector instructions take no exception once they may execute, so that
+ * they do not show the flags to anybody. */
+static unsigned flags_use_at(const struct jit_tran *t, unsigned n)
+{
+    unsigned op = t->op[n];
+    bool fp =
+        op != A64_OPS && (a64_rows[op].cls == A64_CLASS_FP || a64_rows[op].cls == A64_CLASS_SIMD);
+
+    if (!fp || !(t->state & JIT_FP))
+        return flags_use(op);
+    switch (op) {
+    case A64_FCMP_f:
+    case A64_FCMPE_f:
+    case A64_FCMP_f_zero:
+    case A64_FCMPE_f_zero:
+        return FLAGS_WRITE;
+    case A64_FCCMP_f:
+    case A64_FCCMPE_f:
+        return FLAGS_READ | FLAGS_WRITE;
+    case A64_FCSEL_f:
+        return FLAGS_READ;
+    default:
+        return 0;
+    }
+}
+
 void jit_find_wants(struct jit_tran *t)
 {
     bool want = !dead_at_end(t);
 
     t->want[t->count] = want;
     for (unsigned n = t->count; n-- > 0;) {
-        unsigned use = flags_use(t->op[n]);
+        unsigned use = flags_use_at(t, n);
         bool branch = t->op[n] != A64_OPS && a64_rows[t->op[n]].cls == A64_CLASS_BRANCH;
 
         if (use & FLAGS_WRITE)
@@ -179,6 +205,18 @@ void jit_carry(struct jit_tran *t, bool inverse)
         x64_bt_mi(&t->e, 0, RBP, JIT_AT(nzcv), 29);
     if (is_inverse != inverse)
         x64_b(&t->e, 0xf5); /* cmc */
+}
+
+void jit_flags_const(struct jit_tran *t, unsigned nzcv, enum jit_flags kind)
+{
+    struct x64 *e = &t->e;
+    bool carry = (nzcv & 2) ? kind == JIT_FLAGS_ADD : kind == JIT_FLAGS_SUB;
+    unsigned ah = (nzcv & 8 ? 0x80 : 0) | (nzcv & 4 ? 0x40 : 0) | carry | 2;
+
+    x64_mov_imm(e, RAX, ah << 8 | (nzcv & 1 ? 0x7f : 0));
+    x64_b(e, 0x04); /* add al, 1: OF of 0x7f */
+    x64_b(e, 1);
+    x64_b(e, 0x9e); /* sahf */
 }
 
 static enum x64_cc cond_in_memory(struct jit_tran *t, unsigned cond)

@@ -72,6 +72,7 @@ struct jit_stubs {
     uint8_t *lookup;  /* jumps to the block at virtual address RCX */
     uint8_t *counter; /* RAX = the counter */
     uint8_t *crc32;   /* two constants, 16-byte aligned */
+    uint8_t *vectors; /* constants for vector code: jit_xmm.h */
 };
 
 /* What a call of the interpreter's handler has to know, packed into one number. */
@@ -104,20 +105,33 @@ enum jit_cold_kind {
     JIT_COLD_LEAVE,   /* back to the run loop */
 };
 
+#define JIT_XMM_KEPT 10 /* host registers with copies of guest vector registers: jit_xmm.h */
+
 /* Code behind the block. */
 struct jit_cold {
     enum jit_cold_kind kind;
-    uint8_t *from;       /* rel32 of the jump that comes here */
-    uint8_t *back;       /* HANDLER: where it goes on */
-    uint64_t where;      /* HANDLER */
-    int64_t target;      /* others: byte offset from the start of the page */
-    enum jit_flags save; /* flags to be moved to c->nzcv first */
-    bool own_jump;       /* JUMP: `from` is no jump */
-    unsigned left;       /* LEAVE: instructions of the block that are not executed */
+    uint8_t *from;             /* rel32 of the jump that comes here */
+    uint8_t *also[3];          /* HANDLER: more of them, or NULL */
+    uint8_t *back;             /* HANDLER: where it goes on */
+    uint64_t where;            /* HANDLER */
+    int64_t target;            /* others: byte offset from the start of the page */
+    enum jit_flags save;       /* flags to be moved to c->nzcv first */
+    bool own_jump;             /* JUMP: `from` is no jump */
+    bool unordered;            /* HANDLER: comes back with EFLAGS of an unordered comparison */
+    uint8_t xmm[JIT_XMM_KEPT]; /* HANDLER: guest registers to load again */
+    unsigned left;             /* LEAVE: instructions of the block that are not executed */
 };
 
 #define JIT_WAYS     4 /* jumps of one instruction to code behind the block, at most */
 #define JIT_COLD_MAX (JIT_WAYS * JIT_BLOCK_INSNS + 4)
+
+/* What a host register holds of a guest vector register. */
+struct jit_xmm {
+    uint8_t guest; /* or JIT_NONE */
+    uint8_t valid; /* bytes that are the guest's, from the lowest */
+    uint8_t used;  /* bytes beyond which the host register is zero */
+    uint8_t stamp; /* 1 + the last instruction of the block that used it */
+};
 
 struct jit_tran {
     struct x64 e;
@@ -139,6 +153,8 @@ struct jit_tran {
     const uint8_t *code[JIT_BLOCK_INSNS + 1]; /* of each instruction; the last: behind the block */
     struct jit_cold cold[JIT_COLD_MAX];
     unsigned colds;
+    struct jit_xmm xmm[16];
+    uint8_t xmm_of[32]; /* by guest register, JIT_NONE: in struct cpu only */
 };
 
 /* Calls of C by translated code, and ways in and out; see jit_stats.c. */
@@ -263,6 +279,15 @@ enum x64_cc jit_cond(struct jit_tran *t, unsigned cond);
 void jit_carry(struct jit_tran *t, bool inverse);
 void jit_save_flags(struct jit_tran *t, enum jit_flags flags);
 void jit_find_wants(struct jit_tran *t);
+/* EFLAGS that stand for constant NZCV, in the representation of `kind`. Uses RAX. */
+void jit_flags_const(struct jit_tran *t, unsigned nzcv, enum jit_flags kind);
+
+/* jit_xmm.c, for what happens at the end of an instruction */
+void jit_xmm_forget(struct jit_tran *t, unsigned r);
+void jit_xmm_forget_all(struct jit_tran *t);
+void jit_xmm_keep(struct jit_tran *t, struct jit_cold *cold);
+void jit_xmm_reload(struct jit_tran *t, const struct jit_cold *cold);
+void jit_xmm_constants(struct jit_stubs *stubs, struct x64 *e);
 
 /* jit.c */
 /* Announce that this vCPU is inside. False: the cache is being emptied. */
@@ -306,3 +331,5 @@ bool jit_atomic(struct jit_tran *t, enum a64_op op);
 bool jit_vmem(struct jit_tran *t, enum a64_op op);
 bool jit_crypto(struct jit_tran *t, enum a64_op op);
 bool jit_crc(struct jit_tran *t, enum a64_op op);
+bool jit_scalar(struct jit_tran *t, enum a64_op op);
+bool jit_vector(struct jit_tran *t, enum a64_op op);

@@ -207,4 +207,5 @@ void jit_stubs_make(struct jit *jit, struct x64 *e)
     make_lookup(jit, stubs, e, out);
     make_counter(stubs, e);
     make_crc32(stubs, e);
+    jit_xmm_constants(stubs, e);
 }

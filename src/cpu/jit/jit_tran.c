@@ -189,11 +189,16 @@ static void emit_cold(struct jit_tran *t, const struct jit_cold *cold)
     struct jit_link *link;
 
     x64_bind(cold->from, e->at);
+    for (unsigned n = 0; n < ARRAY_LEN(cold->also) && cold->also[n]; n++)
+        x64_bind(cold->also[n], e->at);
     jit_save_flags(t, cold->save);
     switch (cold->kind) {
     case JIT_COLD_HANDLER:
         x64_mov_imm(e, RDX, cold->where);
         x64_call_to(e, t->jit->stubs.handler);
+        jit_xmm_reload(t, cold);
+        if (cold->unordered)
+            jit_flags_const(t, (NZCV_C | NZCV_V) >> 28, JIT_FLAGS_SUB);
         x64_jmp_to(e, cold->back);
         break;
     case JIT_COLD_JUMP:
@@ -257,16 +262,50 @@ static bool emit_insn(struct jit_tran *t)
         return jit_memory(t, (enum a64_op)op);
     case A64_CLASS_SYSTEM:
         return jit_system(t, (enum a64_op)op);
+    case A64_CLASS_FP:
+        return jit_scalar(t, (enum a64_op)op);
     case A64_CLASS_VMEM:
         return jit_vmem(t, (enum a64_op)op);
     case A64_CLASS_SIMD:
-        return jit_crypto(t, (enum a64_op)op);
+        return jit_vector(t, (enum a64_op)op) || jit_crypto(t, (enum a64_op)op);
     case A64_CLASS_ATOMIC:
         return jit_atomic(t, (enum a64_op)op);
-    case A64_CLASS_FP:
-        break;
     }
     return false;
+}
+
+/* Has an emitter written to a vector register in struct cpu, past jit_xmm_def()? */
+static bool is_stale(const struct jit_tran *t, unsigned r)
+{
+    return r < ARRAY_LEN(t->xmm_of) && t->xmm_of[r] != JIT_NONE &&
+           t->xmm[t->xmm_of[r]].stamp != t->n + 1;
+}
+
+/* Which copies of vector registers are right after the instruction: all but those of registers that
+ * have been changed without them. */
+static void settle_vectors(struct jit_tran *t, bool handled, unsigned first_cold)
+{
+    const struct a64_insn *i = jit_insn(t);
+
+    if (handled) {
+        jit_xmm_forget_all(t);
+    } else if (a64_rows[t->op[t->n]].cls == A64_CLASS_SIMD) {
+        if (is_stale(t, i->rd))
+            jit_xmm_forget(t, i->rd);
+    } else if (a64_rows[t->op[t->n]].cls == A64_CLASS_VMEM) {
+        a64_format_fn format = a64_rows[t->op[t->n]].format;
+
+        if (format == fmt_v_pair)
+            jit_xmm_forget(t, i->ra);
+        if (format == fmt_v_pair || format == fmt_v_uimm || format == fmt_v_simm ||
+            format == fmt_v_reg || format == fmt_v_lit)
+            jit_xmm_forget(t, i->rd);
+        else
+            jit_xmm_forget_all(t);
+    }
+    for (unsigned n = first_cold; n < t->colds; n++)
+        if (t->cold[n].kind == JIT_COLD_HANDLER)
+            jit_xmm_keep(t, &t->cold[n]);
 }
 
 static void emit_block(struct jit_tran *t)
@@ -280,11 +319,16 @@ static void emit_block(struct jit_tran *t)
         bool moves_sp = t->op[t->n] != A64_OPS && a64_rows[t->op[t->n]].cls == A64_CLASS_INT &&
                         i->rd == REG_SP && (i->rn != REG_SP || (i->imm & 15));
 
+        unsigned first_cold = t->colds;
+        bool handled;
+
         t->code[t->n] = t->e.at;
-        if (!emit_insn(t)) {
+        handled = !emit_insn(t);
+        if (handled) {
             jit_call_handler(t);
             moves_sp = true; /* for all we know */
         }
+        settle_vectors(t, handled, first_cold);
         if (moves_sp)
             t->sp_checked = false;
     }
@@ -371,6 +415,7 @@ struct jit_block *jit_translate(struct jit *jit, struct cpu *c, gpa_t gpa, unsig
     t->ended = t->sp_checked = false;
     t->flags = JIT_FLAGS_MEM;
     t->colds = 0;
+    jit_xmm_forget_all(t);
     /* Whoever changes the words from here on finds the page announced, and kills the block. */
     atomic_store(&jit->page_has[jit_page_slot(gpa)], true);
     atomic_thread_fence(memory_order_seq_cst);

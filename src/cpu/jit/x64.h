@@ -340,6 +340,15 @@ static inline void x64_vex_rm(struct x64 *e, unsigned op, unsigned w, unsigned r
     x64_mem(e, reg, base, disp);
 }
 
+/* op reg, vvvv, [rip to target]; nothing may follow in the instruction. */
+static inline void x64_vex_rip(struct x64 *e, unsigned op, unsigned w, unsigned reg, unsigned vvvv,
+                               const uint8_t *target)
+{
+    x64_vex_head(e, op, w, reg, vvvv, 0, 0);
+    x64_b(e, (reg & 7) << 3 | 5);
+    x64_d(e, (uint32_t)(target - (e->at + 4)));
+}
+
 /* Jumps. The ones with a target yet to come return the place of the displacement. */
 static inline void x64_bind(uint8_t *rel32, const uint8_t *target)
 {

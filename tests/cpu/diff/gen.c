@@ -279,6 +279,8 @@ void gen_state(struct gen *g, enum a64_op op, uint32_t word, uint64_t va, struct
         s->fpcr = gen_fpcr(g->mode[op]++);
     if (fp && gen_below(g, 4) == 0) /* QC and the cumulative exception flags */
         s->fpsr = gen_random(g) & (BIT(27) | BIT(7) | BITS(4, 0));
+    else if (fp && gen_below(g, 2)) /* Inexact is set: the host's FPU may help */
+        s->fpsr = BIT(4);
     if (a64_decode(&i, word, 0) != op)
         return;
     if (gen_goes_on(op) && gen_below(g, 4) == 0)
