@@ -69,6 +69,8 @@ static void refill(struct cpu *c, gva_t va, uint64_t key, const struct mmu_page 
     tlb_note(c->tlb, va, page->shift, page->global);
     if (!write && entry->tag_r == tag)
         return;
+    if (entry->tag_r != tag && entry->tag_r != TLB_TAG_NONE)
+        tlb_give_way(c->tlb, entry);
     entry->tag_r = tag;
     entry->tag_w = write ? tag : TLB_TAG_NONE;
     entry->meta = gpa | page->shift;
@@ -106,7 +108,8 @@ static struct place locate(struct cpu *c, gva_t va, gva_t fault_va, enum mmu_acc
     struct place place;
     unsigned fsc;
 
-    if (mmu_on && (writes ? entry->tag_w : entry->tag_r) == tag)
+    if (mmu_on && ((writes ? entry->tag_w : entry->tag_r) == tag ||
+                   (!c->jit_log && tlb_recall(c->tlb, va, tag, writes))))
         return (struct place){ .host = (uint8_t *)(uintptr_t)(va + entry->addend),
                                .gpa = (entry->meta & TLB_PAGE_MASK) | (va & ~TLB_PAGE_MASK) };
 

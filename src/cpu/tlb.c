@@ -24,6 +24,7 @@ static uint16_t new_context(struct tlb *tlb)
         drop_contexts(tlb);
         memset(tlb->data, 0, sizeof(tlb->data));
         memset(tlb->fetch, 0, sizeof(tlb->fetch));
+        memset(tlb->victim, 0, sizeof(tlb->victim));
         tlb->next = 1;
         tlb->wraps++;
     }
@@ -123,10 +124,26 @@ static void drop(struct tlb_entry *entry, struct tlb_fetch *fetch, gva_t va)
         fetch->tag = TLB_TAG_NONE;
 }
 
+bool tlb_recall(struct tlb *tlb, gva_t va, uint64_t tag, bool write)
+{
+    for (unsigned i = 0; i < TLB_VICTIMS; i++) {
+        struct tlb_entry *victim = &tlb->victim[i], *slot = tlb_slot(tlb, va), old = *slot;
+
+        if ((write ? victim->tag_w : victim->tag_r) != tag)
+            continue;
+        *slot = *victim;
+        *victim = old;
+        return true;
+    }
+    return false;
+}
+
 /* A mapping above 4 KiB has entries wherever it was touched; look at all of them when there may be
  * one that covers va. */
 bool tlb_flush_va(struct tlb *tlb, gva_t va)
 {
+    for (unsigned i = 0; i < TLB_VICTIMS; i++)
+        drop(&tlb->victim[i], NULL, va);
     if (!tlb->huge && !(tlb->big[big_bit(va) / 64] & BIT(big_bit(va) % 64))) {
         drop(tlb_slot(tlb, va), tlb_fetch_slot(tlb, va), va);
         return false;
@@ -142,4 +159,6 @@ void tlb_flush_writable(struct tlb *tlb)
 {
     for (unsigned i = 0; i < TLB_SIZE; i++)
         tlb->data[i].tag_w = TLB_TAG_NONE;
+    for (unsigned i = 0; i < TLB_VICTIMS; i++)
+        tlb->victim[i].tag_w = TLB_TAG_NONE;
 }

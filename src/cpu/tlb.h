@@ -21,6 +21,7 @@
 #define TLB_PAGE_MASK  (~low_mask(TLB_PAGE_SHIFT))
 #define TLB_SIZE       2048
 #define TLB_FETCH_SIZE 512
+#define TLB_VICTIMS    8
 #define TLB_ASIDS      256 /* ASIDs that are remembered, by their low bits */
 #define TLB_CONTEXTS   1024
 #define TLB_TAG_NONE   0     /* an empty entry: context 0 is never handed out */
@@ -49,6 +50,8 @@ struct tlb {
     unsigned wraps;    /* how often contexts were handed out anew */
     struct tlb_entry data[TLB_SIZE];
     struct tlb_fetch fetch[TLB_FETCH_SIZE];
+    struct tlb_entry victim[TLB_VICTIMS]; /* that had to give way, the oldest at next_victim */
+    unsigned next_victim;
 
     uint16_t next;                       /* context to hand out next */
     uint16_t upper;                      /* the upper half's, 0: none yet */
@@ -102,6 +105,16 @@ static inline struct tlb_fetch *tlb_fetch_slot(struct tlb *tlb, gva_t va)
 {
     return &tlb->fetch[va >> TLB_PAGE_SHIFT & (TLB_FETCH_SIZE - 1)];
 }
+
+/* A slot is about to be filled for another page: what it had is kept for a while. */
+static inline void tlb_give_way(struct tlb *tlb, const struct tlb_entry *entry)
+{
+    tlb->victim[tlb->next_victim++ % TLB_VICTIMS] = *entry;
+}
+
+/* Bring an entry back that had to give way; the one in its place goes where that was. False: there
+ * is none with this tag. */
+bool tlb_recall(struct tlb *tlb, gva_t va, uint64_t tag, bool write);
 
 /* The tag of an access to [va, va + size) under a key: no entry for va's own page has it when the
  * access runs into the next page. */

@@ -530,6 +530,46 @@ static void test_dirty_pages_are_marked_and_marked_again(void **state)
     assert_int_equal(gmem_fetch_dirty(region, bits), 1);
 }
 
+/* Two pages of one slot: what gives way is used again, and forgotten with everything else. */
+static void test_entries_that_gave_way(void **state)
+{
+    struct sys_rig *rig = *state;
+    struct cpu *c = rig->c;
+    gva_t other = VA + TLB_SIZE * 0x1000;
+    struct gmem_region *region = &rig->mem->regions[0];
+    uint64_t bits[RIG_RAM_SIZE / 4096 / 64];
+
+    rig_map(rig, 12, VA, 3, PAGE_A | PTE_PAGE);
+    rig_map(rig, 12, other, 3, PAGE_B | PTE_PAGE);
+    cpu_st8(c, VA, 0xaa);
+    assert_int_equal(look(rig, other), 0xbb);
+    /* Nobody has told the TLB: it may keep what it has, in either place. */
+    rig_map(rig, 12, VA, 3, PAGE_B | PTE_PAGE);
+    rig_map(rig, 12, other, 3, PAGE_A | PTE_PAGE);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(look(rig, VA), 0xaa);
+        assert_int_equal(look(rig, other), 0xbb);
+    }
+    /* The right to write came along, until it is taken: then the page is marked again. */
+    gmem_fetch_dirty(region, bits);
+    cpu_st8(c, VA + 1, 1);
+    assert_int_equal(gmem_fetch_dirty(region, bits), 0);
+    (void)look(rig, other);
+    mmu_flush_writable(c);
+    rig_map(rig, 12, VA, 3, PAGE_A | PTE_PAGE);
+    gmem_fetch_dirty(region, bits);
+    cpu_st8(c, VA + 1, 2);
+    assert_int_equal(gmem_fetch_dirty(region, bits), 1);
+    /* One address goes, wherever it is. */
+    (void)look(rig, other);
+    rig_map(rig, 12, VA, 3, PAGE_B | PTE_PAGE);
+    mmu_flush_va(c, VA);
+    assert_int_equal(look(rig, VA), 0xbb);
+    assert_int_equal(look(rig, other), 0xbb);
+    mmu_flush_all(c);
+    assert_int_equal(look(rig, other), 0xaa);
+}
+
 static void test_device_accesses_are_replayed(void **state)
 {
     struct sys_rig *rig = *state;
@@ -702,6 +742,7 @@ int main(void)
         T(test_contexts_run_out),
         T(test_regime_changes_are_seen),
         T(test_dirty_pages_are_marked_and_marked_again),
+        T(test_entries_that_gave_way),
         T(test_device_accesses_are_replayed),
         T(test_the_gic_is_answered_inside),
         T(test_cache_operations),
