@@ -41,5 +41,9 @@ void jit_tlb(struct jit_tran *t, struct jit_way *way, unsigned len, unsigned wri
 /* The same for an aligned access: RDX = the host's address, RCX = the guest-physical one. */
 void jit_tlb_place(struct jit_tran *t, struct jit_way *way, unsigned write);
 
+/* The instruction and those behind it, if they are a run of accesses that one look-up does for.
+ * False: they are not, and nothing was done. */
+bool jit_group(struct jit_tran *t);
+
 /* The base written back: RAX is the address accessed. Uses RCX. */
 void jit_write_back(struct jit_tran *t, enum jit_mode mode);

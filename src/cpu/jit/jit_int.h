@@ -114,6 +114,7 @@ struct jit_cold {
     uint8_t *also[3];          /* HANDLER: more of them, or NULL */
     uint8_t *back;             /* HANDLER: where it goes on */
     uint64_t where;            /* HANDLER */
+    unsigned more;             /* HANDLER: and those of so many instructions behind it */
     int64_t target;            /* others: byte offset from the start of the page */
     enum jit_flags save;       /* flags to be moved to c->nzcv first */
     bool own_jump;             /* JUMP: `from` is no jump */

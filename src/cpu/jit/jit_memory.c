@@ -195,6 +195,8 @@ static bool memory_pairs(struct jit_tran *t, enum a64_op op)
 
 bool jit_memory(struct jit_tran *t, enum a64_op op)
 {
+    if (jit_group(t))
+        return true;
     switch (op) {
         LOAD_CASES(LDRB, LDURB, OP_MOVZX8, 0, 1)
         LOAD_CASES(LDRH, LDURH, OP_MOVZX16, 0, 2)

@@ -194,8 +194,10 @@ static void emit_cold(struct jit_tran *t, const struct jit_cold *cold)
     jit_save_flags(t, cold->save);
     switch (cold->kind) {
     case JIT_COLD_HANDLER:
-        x64_mov_imm(e, RDX, cold->where);
-        x64_call_to(e, t->jit->stubs.handler);
+        for (unsigned n = 0; n <= cold->more; n++) {
+            x64_mov_imm(e, RDX, cold->where + ((uint64_t)n << WHERE_COUNT));
+            x64_call_to(e, t->jit->stubs.handler);
+        }
         jit_xmm_reload(t, cold);
         if (cold->unordered)
             jit_flags_const(t, (NZCV_C | NZCV_V) >> 28, JIT_FLAGS_SUB);
