@@ -34,6 +34,46 @@ struct sequence {
 
 /* Made by GNU as. X28 is the address of 64-byte aligned data. */
 static const struct sequence sequences[] = {
+    { "loads and stores in a row",
+      0,
+      {
+          0xf9400380, /* ldr x0,[x28] */
+          0xa9415381, /* ldp x1,x20,[x28,#16] */
+          0xf9000780, /* str x0,[x28,#8] */
+          0x39001794, /* strb w20,[x28,#5] */
+          0x79400b83, /* ldrh w3,[x28,#4] */
+          0xb89f8384, /* ldrsw x4,[x28,#-8] */
+          0xa93f1381, /* stp x1,x4,[x28,#-16] */
+          0xb9400b85, /* ldr w5,[x28,#8] */
+          0xf81fd385, /* stur x5,[x28,#-3] */
+          0xf85fb386, /* ldur x6,[x28,#-5] */
+      } },
+    { "a row that ends with its base",
+      0,
+      {
+          0xf9400780, /* ldr x0,[x28,#8] */
+          0xf9000f80, /* str x0,[x28,#24] */
+          0xaa1c03e2, /* mov x2,x28 */
+          0xf9000382, /* str x2,[x28] */
+          0xf9400b81, /* ldr x1,[x28,#16] */
+          0xa9400f9c, /* ldp x28,x3,[x28] */
+          0xf9400b84, /* ldr x4,[x28,#16] */
+          0xf940039c, /* ldr x28,[x28] */
+          0xf9000784, /* str x4,[x28,#8] */
+      } },
+    { "rows over the end of a page",
+      0,
+      {
+          0x913beb9b, /* add x27,x28,#3834 */
+          0xf9000b60, /* str x0,[x27,#16] */
+          0xf81f8361, /* stur x1,[x27,#-8] */
+          0xf9400762, /* ldr x2,[x27,#8] */
+          0xa9401363, /* ldp x3,x4,[x27] */
+          0xa93f1b65, /* stp x5,x6,[x27,#-16] */
+          0x39401767, /* ldrb w7,[x27,#5] */
+          0xf9400368, /* ldr x8,[x27] */
+          0xa97f2b69, /* ldp x9,x10,[x27,#-16] */
+      } },
     { "aes rounds",
       0,
       {
