@@ -107,7 +107,7 @@ def bootstrap(job, say):
                 told = done * STEPS // (2 * job.count)
                 say(f"unpacking and configuring: {100 * told // STEPS} %")
     if child.returncode != 0:
-        raise Failure(why(job.log.read_text(encoding="utf-8")))
+        raise Failure(why(job.log.read_text(encoding="utf-8"), job.root))
 
 
 def started(options, job, source):
@@ -120,10 +120,10 @@ def started(options, job, source):
         raise Failure("mmdebstrap: not found; install what tools/deps.sh test names") from None
 
 
-def why(log):
+def why(log, folder):
     """The line of mmdebstrap's log that tells most."""
-    if "No space left on device" in log:
-        return "no space left on the device; a root file system takes three times its packages"
+    if "No space left on device" in log or "enough free space" in log:
+        return f"{folder}: no space left on the device; make room there, or build with --out elsewhere"
     lines = log.splitlines()
     for start in ("dpkg: error", "E: "):
         found = [line for line in lines if line.startswith(start)]

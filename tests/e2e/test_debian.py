@@ -31,7 +31,7 @@ CANNOT = {
     "tsc": "CPU does not support the rdtsc instruction",
     "x86cpuid": "built without x86 cpuid instruction support",
 }
-STRESS_OPS, STRESS_LIMIT_S = 20, 3  # of each; a single operation of some takes longer than that
+STRESS_OPS, STRESS_LIMIT_S = 20, 2  # of each; a single operation of some takes longer than that
 
 @pytest.fixture(scope="module")
 def command(program, debian, engine, tmp_path_factory):
