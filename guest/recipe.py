@@ -1,4 +1,8 @@
-"""Reads guest/recipes/NAME/: recipe.toml says what goes in, files/ holds what is ours."""
+"""Reads guest/recipes/NAME/: recipe.toml says what goes in, files/ holds what is ours.
+
+There are two kinds: a guest that lives in its initramfs, and one with a root file system, which
+boots with the kernel and the initramfs of another recipe (the key boots_with).
+"""
 
 import hashlib
 import pathlib
@@ -8,9 +12,12 @@ import tomllib
 RECIPES = pathlib.Path(__file__).resolve().parent / "recipes"
 
 # Every key of a recipe.toml, all required. docs/guest.md explains them.
-KEYS = {
+INITRAMFS_KEYS = {
     "about": str, "kernel": str, "packages": list, "modules": list, "limit_mib": int,
     "applets": str, "files": dict, "links": dict, "fifos": dict, "folders": dict,
+}
+ROOTFS_KEYS = {
+    "about": str, "boots_with": str, "packages": list, "exclude": list, "size_mib": int,
 }
 
 KINDS = {str: "a string", int: "a number", list: "a list of strings", dict: "a table of strings"}
@@ -18,6 +25,10 @@ KINDS = {str: "a string", int: "a number", list: "a list of strings", dict: "a t
 
 class RecipeError(Exception):
     """One sentence that names the recipe and the way out."""
+
+
+class BuildError(Exception):
+    """A recipe that cannot be made: one sentence that names the thing and the way out."""
 
 
 def names():
@@ -34,18 +45,33 @@ class Recipe:
             table = tomllib.loads((self.folder / "recipe.toml").read_text(encoding="utf-8"))
         except (OSError, ValueError) as exc:
             raise RecipeError(f"recipe {name}: recipe.toml: {exc}") from None
-        for key in table.keys() - KEYS.keys():
+        keys = ROOTFS_KEYS if "boots_with" in table else INITRAMFS_KEYS
+        for key in table.keys() - keys.keys():
             raise RecipeError(f"recipe {name}: recipe.toml: unknown key {key!r}; known are "
-                              f"{', '.join(KEYS)}")
-        for key, kind in KEYS.items():
+                              f"{', '.join(keys)}")
+        for key, kind in keys.items():
             if not fits(table.get(key), kind):
                 raise RecipeError(f"recipe {name}: recipe.toml: {key!r} must be there, as "
                                   f"{KINDS[kind]}")
             setattr(self, key, table[key])
-        init = self.folder / "files/init"
-        if not init.is_file() or mode(init) != 0o755:
-            raise RecipeError(f"recipe {name}: files/init: not there or not executable; the kernel "
-                              "starts it")
+        self.boot = self._boot_recipe() if keys is ROOTFS_KEYS else None
+        needed = "finish" if self.boot else "files/init"
+        if not (self.folder / needed).is_file() or mode(self.folder / needed) != 0o755:
+            raise RecipeError(f"recipe {name}: {needed}: not there or not executable; "
+                              + ("it is run in the new system" if self.boot else
+                                 "the kernel starts it"))
+
+    def _boot_recipe(self):
+        if self.boots_with == self.name:
+            raise RecipeError(f"recipe {self.name}: recipe.toml: 'boots_with' is itself")
+        try:
+            boot = Recipe(self.boots_with)
+        except RecipeError as exc:
+            raise RecipeError(f"recipe {self.name}: recipe.toml: 'boots_with': {exc}") from None
+        if boot.boot:
+            raise RecipeError(f"recipe {self.name}: recipe.toml: 'boots_with': {boot.name} has a "
+                              "root file system itself")
+        return boot
 
     def own_files(self):
         """(path in the guest, path here), sorted; an editor's leavings are not part of it."""
@@ -57,8 +83,9 @@ class Recipe:
     def digest(self):
         """Changes when the recipe, or the code that builds it, does."""
         code = sorted(pathlib.Path(__file__).resolve().parent.glob("*.py"))
-        parts = [(p.name, p) for p in [self.folder / "recipe.toml", *code]] + list(self.own_files())
-        out = hashlib.sha256()
+        own = [self.folder / "recipe.toml", *([self.folder / "finish"] if self.boot else [])]
+        parts = [(p.name, p) for p in [*own, *code]] + list(self.own_files())
+        out = hashlib.sha256(self.boot.digest().encode() if self.boot else b"")
         for name, path in parts:
             data = path.read_bytes()
             out.update(f"{name}\0{mode(path):o}\0{len(data)}\0".encode() + data)

@@ -12,7 +12,8 @@ debian_build='gcc libc6-dev make meson ninja-build pkg-config
     apt debian-archive-keyring kmod python3'
 debian_test='clang clang-format libclang-rt-14-dev lld llvm libcmocka-dev git python3-venv
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm qemu-user-static
-    cpio device-tree-compiler e2fsprogs fish man-db mandoc zsh'
+    cpio device-tree-compiler e2fsprogs fish man-db mandoc zsh
+    arch-test mmdebstrap uidmap'
 homebrew_build='dtc jansson libcbor libevent meson ninja pkgconf python@3.13 xxhash zstd'
 homebrew_test='clang-format cmocka e2fsprogs fish qemu'
 

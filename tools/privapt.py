@@ -12,6 +12,7 @@ archive is, and how to get there (proxies). Nothing is installed; maintainer scr
                                          date are fetched anew once -> ([Package], [path])
     apt.show(name)                       -> {field: text} of the package's control record, to
                                          follow a metapackage's Depends, for example
+    apt.records(packages)                -> [text], the archive's records of them, in that order
     unpack(path, folder)                 the files of a .deb
 
 Package is a named tuple (name, version, arch, uri, file, size, sha256). What goes wrong is an
@@ -82,6 +83,11 @@ class Apt:
                 fields[key] = value.strip()
         return fields
 
+    def records(self, packages):
+        with self._locked():
+            found = self._records([(p.name, p.version) for p in packages])
+        return [found[p.name, p.version] for p in packages]
+
     @contextlib.contextmanager
     def _locked(self):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -143,21 +149,26 @@ class Apt:
         verb = ["install", "-y"] if deps else ["download"]
         out = self._run(["apt-get", *verb, "--print-uris", "-qq", *names],
                         f"cannot resolve {' '.join(names)} in Debian's {self.arch} archive")
-        packages = []
+        found = []
         for uri, file, size, hashes in re.findall(r"^'([^']+)' (\S+) (\d+) (\S*)$", out, re.M):
             name, version, arch = file.removesuffix(".deb").split("_")
             kind, _, digest = hashes.partition(":")
-            packages.append(Package(name, version.replace("%3a", ":"), arch, uri, file, int(size),
-                                    digest if kind == "SHA256" else self._sha256(name, version)))
-        return sorted(packages)
+            found.append(Package(name, version.replace("%3a", ":"), arch, uri, file, int(size),
+                                 digest if kind == "SHA256" else ""))
+        records = self._records([(p.name, p.version) for p in found if not p.sha256])
+        return sorted(p if p.sha256 else p._replace(sha256=_sha256(p, records)) for p in found)
 
-    def _sha256(self, name, version):
-        out = self._run(["apt-cache", "show", f"{name}={version.replace('%3a', ':')}"],
-                        f"package {name}: no record")
-        match = re.search(r"^SHA256: ([0-9a-f]{64})$", out, re.M)
-        if not match:
-            raise AptError(f"package {name}: the archive gives no SHA256 for version {version}")
-        return match.group(1)
+    def _records(self, versions):
+        """{(name, version): the archive's record} of these, in one question."""
+        if not versions:
+            return {}
+        out = self._run(["apt-cache", "show", *(f"{name}={version}" for name, version in versions)],
+                        "Debian's package lists changed meanwhile: try again")
+        records = {}
+        for text in out.strip().split("\n\n"):
+            field = dict(re.findall(r"^(Package|Version): (\S+)$", text, re.M))
+            records[field["Package"], field["Version"]] = text
+        return records
 
     def _download(self, package):
         path = self.folder / "debs" / package.file  # --print-uris skips what is in apt's own cache
@@ -235,6 +246,15 @@ def _host_proxies():
     except FileNotFoundError:
         raise AptError("apt-config: not found; Debian packages need Debian's apt and dpkg") from None
     return re.findall(r"^Acquire::(?:https?|ForceIPv\d).*;$", dump, re.M | re.I)
+
+
+def _sha256(package, records):
+    match = re.search(r"^SHA256: ([0-9a-f]{64})$", records.get((package.name, package.version), ""),
+                      re.M)
+    if not match:
+        raise AptError(f"package {package.name}: the archive gives no SHA256 for version "
+                       f"{package.version}")
+    return match.group(1)
 
 
 def _digest(path):

@@ -38,6 +38,15 @@ def guest():
 
 
 @pytest.fixture(scope="session")
+def debian():
+    """The files of recipe debian."""
+    folder = ROOT / "build" / "guest" / "debian"
+    for name in ("Image", "initramfs", "rootfs.ext4"):
+        must_exist(folder / name, "make guest RECIPE=debian")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def engine():
     return os.environ.get("IGNITION_ACCEL", "soft")
 

@@ -46,6 +46,14 @@ class Machine:
         self.expect(PROMPT)
         return self
 
+    def login(self):
+        """Log in as root at a getty, and have a plain shell."""
+        self.expect("login: ")
+        self.child.send("root\r")
+        self.expect(PROMPT)
+        self.child.send("bind 'set enable-bracketed-paste off'\r")
+        return self.shell()
+
     def send(self, text):
         self.child.send(text)
 

@@ -151,12 +151,12 @@ def test_too_large_an_initramfs_is_refused(tree):
 def test_an_unknown_recipe_is_named(built, name):
     done = built.build(name)
     assert done.returncode == 2
-    one_line(done, repr(name), "the recipes are: tiny")
+    one_line(done, repr(name), "the recipes are: debian, tiny")
 
 
 def test_no_recipe_is_wrong_usage(built):
     done = built.build()
-    assert done.returncode == 2 and "give one of: tiny" in done.stderr
+    assert done.returncode == 2 and "give one of: debian, tiny" in done.stderr
 
 
 @pytest.mark.parametrize("old, new, word", [
