@@ -228,6 +228,96 @@ static void emit_rev(struct jit_tran *t, unsigned w, unsigned rotate)
     jit_put(t, i->rd, dest);
 }
 
+/* Swap neighbours of `bits` bits in RAX; mask has the lower one of each two. Uses RCX and RDX. */
+static void emit_swap(struct jit_tran *t, unsigned w, unsigned bits, uint64_t mask)
+{
+    struct x64 *e = &t->e;
+
+    x64_rr(e, OP_MOV, w, RCX, RAX);
+    x64_shift_i(e, SH_SHR, w, RCX, bits);
+    x64_mov_imm(e, RDX, w ? mask : (uint32_t)mask);
+    x64_rr(e, OP_AND, w, RCX, RDX);
+    x64_rr(e, OP_AND, w, RAX, RDX);
+    x64_shift_i(e, SH_SHL, w, RAX, bits);
+    x64_rr(e, OP_OR, w, RAX, RCX);
+}
+
+static void emit_rbit(struct jit_tran *t, unsigned w)
+{
+    jit_spoil(t);
+    jit_get(t, w, RAX, jit_insn(t)->rn);
+    emit_swap(t, w, 1, UINT64_C(0x5555555555555555));
+    emit_swap(t, w, 2, UINT64_C(0x3333333333333333));
+    emit_swap(t, w, 4, UINT64_C(0x0f0f0f0f0f0f0f0f));
+    x64_bswap(&t->e, w, RAX);
+    jit_put(t, jit_insn(t)->rd, RAX);
+}
+
+static void emit_rev16_x(struct jit_tran *t)
+{
+    jit_spoil(t);
+    jit_get(t, 1, RAX, jit_insn(t)->rn);
+    emit_swap(t, 1, 8, UINT64_C(0x00ff00ff00ff00ff));
+    jit_put(t, jit_insn(t)->rd, RAX);
+}
+
+/* Where neighbours differ there is a one; the lowest one ends the search. */
+static void emit_cls(struct jit_tran *t, unsigned w)
+{
+    struct x64 *e = &t->e;
+
+    jit_spoil(t);
+    jit_get(t, w, RAX, jit_insn(t)->rn);
+    x64_rmx(e, OP_LEA, w, RCX, RAX, RAX, 0, 0);
+    x64_rr(e, OP_XOR, w, RAX, RCX);
+    x64_ri(e, G_OR, w, RAX, 1);
+    x64_rr(e, OP_BSR, w, RAX, RAX);
+    x64_ri(e, G_XOR, 0, RAX, w ? 63 : 31);
+    jit_put(t, jit_insn(t)->rd, RAX);
+}
+
+/* c->nzcv: the bits of `keep` as they are, the others from RAX. */
+static void emit_merge_flags(struct jit_tran *t, uint32_t keep)
+{
+    x64_mi(&t->e, G_AND, 0, RBP, JIT_AT(nzcv), (int32_t)keep);
+    x64_rm(&t->e, 0x09, 0, RAX, RBP, JIT_AT(nzcv)); /* or [nzcv], eax */
+}
+
+static void emit_rmif(struct jit_tran *t)
+{
+    const struct a64_insn *i = jit_insn(t);
+    uint32_t mask = (uint32_t)i->ra << 28;
+
+    jit_settle(t);
+    jit_get(t, 1, RAX, i->rn);
+    if (i->imm)
+        x64_shift_i(&t->e, SH_ROR, 1, RAX, (unsigned)i->imm);
+    x64_shift_i(&t->e, SH_SHL, 0, RAX, 28);
+    x64_ri(&t->e, G_AND, 0, RAX, (int32_t)mask);
+    emit_merge_flags(t, ~mask);
+}
+
+static void emit_setf(struct jit_tran *t, unsigned bits)
+{
+    struct x64 *e = &t->e;
+
+    jit_settle(t);
+    jit_get(t, 0, RAX, jit_insn(t)->rn);
+    x64_rr(e, OP_MOV, 0, RDX, RAX);
+    x64_shift_i(e, SH_SHR, 0, RDX, 1);
+    x64_rr(e, OP_XOR, 0, RDX, RAX);
+    x64_shift_i(e, SH_SHL, 0, RDX, 29 - bits); /* bit `bits` - 1 is V */
+    x64_ri(e, G_AND, 0, RDX, (int32_t)NZCV_V);
+    x64_shift_i(e, SH_SHL, 0, RAX, 32 - bits);
+    x64_setcc(e, CC_E, RCX);
+    x64_rr(e, OP_MOVZX8, 0, RCX, RCX);
+    x64_shift_i(e, SH_SHL, 0, RCX, 30);
+    x64_ri(e, G_AND, 0, RAX, (int32_t)NZCV_N);
+    x64_rr(e, OP_OR, 0, RAX, RCX);
+    x64_rr(e, OP_OR, 0, RAX, RDX);
+    emit_merge_flags(t, (uint32_t)NZCV_C);
+}
+
 #define BOTH(name)       \
     case A64_##name##_w: \
     case A64_##name##_x
@@ -280,6 +370,22 @@ bool jit_bits(struct jit_tran *t, enum a64_op op)
         BOTH(SDIV) : emit_sdiv(t, w);
         return true;
         BOTH(CLZ) : emit_clz(t, w);
+        return true;
+        BOTH(CLS) : emit_cls(t, w);
+        return true;
+        BOTH(RBIT) : emit_rbit(t, w);
+        return true;
+    case A64_REV16_x:
+        emit_rev16_x(t);
+        return true;
+    case A64_RMIF:
+        emit_rmif(t);
+        return true;
+    case A64_SETF8:
+        emit_setf(t, 8);
+        return true;
+    case A64_SETF16:
+        emit_setf(t, 16);
         return true;
     case A64_REV_w:
         emit_rev(t, 0, 0);

@@ -66,6 +66,8 @@ struct jit_stubs {
     uint8_t *link;    /* jumps to the target of the link at RAX */
     uint8_t *lookup;  /* jumps to the block at virtual address RCX */
     uint8_t *vectors; /* constants for vector code: jit_xmm.h */
+    uint8_t *counter; /* RAX = the counter */
+    uint8_t *crc32;   /* two constants, 16-byte aligned */
 };
 
 /* What a call of the interpreter's handler has to know, packed into one number. */
@@ -80,6 +82,7 @@ struct jit_where {
 bool jit_handle(struct cpu *c, uint64_t where);
 const uint8_t *jit_follow(struct cpu *c, const struct jit_link *link);
 const uint8_t *jit_lookup(struct cpu *c, gva_t va);
+uint64_t jit_counter(struct cpu *c);
 
 void jit_stubs_make(struct jit *jit, struct x64 *e);
 
@@ -97,23 +100,25 @@ enum jit_cold_kind {
     JIT_COLD_LEAVE,   /* back to the run loop */
 };
 
+#define JIT_WAYS     4  /* jumps of one instruction to code behind the block, at most */
 #define JIT_XMM_KEPT 10 /* host registers with copies of guest vector registers: jit_xmm.h */
 
 /* Code behind the block. */
 struct jit_cold {
     enum jit_cold_kind kind;
-    uint8_t *from;             /* rel32 of the jump that comes here */
-    uint8_t *also[3];          /* HANDLER: more of them, or NULL */
-    uint8_t *back;             /* HANDLER: where it goes on */
-    uint64_t where;            /* HANDLER */
-    int64_t target;            /* others: byte offset from the start of the page */
-    enum jit_flags save;       /* flags to be moved to c->nzcv first */
-    bool own_jump;             /* JUMP: `from` is no jump */
-    bool unordered;            /* HANDLER: comes back with EFLAGS of an unordered comparison */
-    uint8_t xmm[JIT_XMM_KEPT]; /* HANDLER: guest registers to load again */
+    uint8_t *from;               /* rel32 of the jump that comes here */
+    uint8_t *also[JIT_WAYS - 1]; /* HANDLER: more of them, or NULL */
+    uint8_t *back;               /* HANDLER: where it goes on */
+    uint64_t where;              /* HANDLER */
+    int64_t target;              /* others: byte offset from the start of the page */
+    enum jit_flags save;         /* flags to be moved to c->nzcv first */
+    bool own_jump;               /* JUMP: `from` is no jump */
+    bool unordered;              /* HANDLER: comes back with EFLAGS of an unordered comparison */
+    uint8_t xmm[JIT_XMM_KEPT];   /* HANDLER: guest registers to load again */
+    unsigned left;               /* LEAVE: instructions of the block that are not executed */
 };
 
-#define JIT_COLD_MAX (3 * JIT_BLOCK_INSNS + 4)
+#define JIT_COLD_MAX (JIT_WAYS * JIT_BLOCK_INSNS + 4)
 
 /* What a host register holds of a guest vector register. */
 struct jit_xmm {
@@ -258,6 +263,9 @@ struct jit_cold *jit_cold(struct jit_tran *t, enum jit_cold_kind kind, uint8_t *
 void jit_goto(struct jit_tran *t, int64_t offset);
 /* The same where `from` (rel32 of a jump, or of a LEA) leads. */
 void jit_goto_from(struct jit_tran *t, uint8_t *from, int64_t offset, enum jit_flags save);
+/* `from` leads back to the run loop, which goes on at a byte offset from the start of the page;
+ * `left` instructions of the block are not executed. */
+void jit_leave_from(struct jit_tran *t, uint8_t *from, int64_t offset, unsigned left);
 void jit_align(struct jit_tran *t, unsigned skip);
 void jit_call_handler(struct jit_tran *t);
 /* Translate and enter into the table, or NULL when the cache is full. */
@@ -274,3 +282,10 @@ bool jit_memory(struct jit_tran *t, enum a64_op op);
 bool jit_system(struct jit_tran *t, enum a64_op op);
 bool jit_scalar(struct jit_tran *t, enum a64_op op);
 bool jit_vector(struct jit_tran *t, enum a64_op op);
+bool jit_sysreg(struct jit_tran *t, enum a64_op op);
+/* Does the block go on after this MSR? */
+bool jit_stays(const struct jit_tran *t, unsigned op, const struct a64_insn *i);
+bool jit_atomic(struct jit_tran *t, enum a64_op op);
+bool jit_vmem(struct jit_tran *t, enum a64_op op);
+bool jit_crypto(struct jit_tran *t, enum a64_op op);
+bool jit_crc(struct jit_tran *t, enum a64_op op);

@@ -164,6 +164,32 @@ static void make_lookup(const struct jit *jit, struct jit_stubs *stubs, struct x
     go(e, (uintptr_t)jit_lookup, out);
 }
 
+/* Called, so the stack is 8 bytes off. C keeps the other pinned registers. */
+static void make_counter(struct jit_stubs *stubs, struct x64 *e)
+{
+    static const uint8_t lost[] = { 0, 1, 2, 3, 4, 8 };
+
+    stubs->counter = e->at;
+    for (unsigned i = 0; i < ARRAY_LEN(lost); i++)
+        x64_rm(e, OP_MOV_ST, 1, jit_pin[lost[i]], RBP, jit_x_at(lost[i]));
+    x64_ri(e, G_SUB, 1, RSP, 8);
+    call_c(e, (uintptr_t)jit_counter);
+    x64_ri(e, G_ADD, 1, RSP, 8);
+    for (unsigned i = 0; i < ARRAY_LEN(lost); i++)
+        x64_rm(e, OP_MOV, 1, jit_pin[lost[i]], RBP, jit_x_at(lost[i]));
+    x64_b(e, 0xc3); /* ret */
+}
+
+/* Of CRC-32, bits reversed (jit_crypto.c): floor(x^96 / P) without its lowest term, and P. */
+static void make_crc32(struct jit_stubs *stubs, struct x64 *e)
+{
+    while ((uintptr_t)e->at & 15)
+        x64_b(e, 0x90);
+    stubs->crc32 = e->at;
+    x64_q(e, UINT64_C(0xb4e5b025f7011641));
+    x64_q(e, UINT64_C(0x1db710641));
+}
+
 void jit_stubs_make(struct jit *jit, struct x64 *e)
 {
     struct jit_stubs *stubs = &jit->stubs;
@@ -180,4 +206,6 @@ void jit_stubs_make(struct jit *jit, struct x64 *e)
     go(e, (uintptr_t)jit_follow, out);
     make_lookup(jit, stubs, e, out);
     jit_xmm_constants(stubs, e);
+    make_counter(stubs, e);
+    make_crc32(stubs, e);
 }

@@ -22,8 +22,9 @@ static bool is_branch(unsigned op)
     return op != A64_OPS && a64_rows[op].cls == A64_CLASS_BRANCH;
 }
 
-/* After these the run loop looks: they change what fetching means, or unmask interrupts. */
-static bool leaves(unsigned op, const struct a64_insn *i)
+/* After these the run loop looks: they change what fetching means, or unmask interrupts. Or, ISB,
+ * the block ends at least. */
+static bool leaves(const struct jit_tran *t, unsigned op, const struct a64_insn *i)
 {
     switch (op) {
     case A64_OPS:
@@ -36,10 +37,11 @@ static bool leaves(unsigned op, const struct a64_insn *i)
     case A64_WFI:
     case A64_WFE:
     case A64_ISB:
-    case A64_MSR_imm:
-    case A64_MSR:
     case A64_SYSL:
         return true;
+    case A64_MSR_imm:
+    case A64_MSR:
+        return !jit_stays(t, op, i);
     case A64_SYS: /* CRn 8: TLB maintenance */
         return (i->raw >> 12 & 15) == 8;
     default:
@@ -59,7 +61,7 @@ static void decode(struct jit_tran *t)
         unsigned op = a64_decode_for(i, word, 4 * at, features);
 
         t->op[t->count++] = (uint16_t)op;
-        if (is_branch(op) || leaves(op, i))
+        if (is_branch(op) || leaves(t, op, i))
             break;
     }
 }
@@ -90,6 +92,14 @@ struct jit_cold *jit_cold(struct jit_tran *t, enum jit_cold_kind kind, uint8_t *
     if (kind == JIT_COLD_HANDLER)
         cold->where = jit_where_now(t);
     return cold;
+}
+
+void jit_leave_from(struct jit_tran *t, uint8_t *from, int64_t offset, unsigned left)
+{
+    struct jit_cold *cold = jit_cold(t, JIT_COLD_LEAVE, from);
+
+    cold->target = offset;
+    cold->left = left;
 }
 
 void jit_goto_from(struct jit_tran *t, uint8_t *from, int64_t offset, enum jit_flags save)
@@ -202,6 +212,8 @@ static void emit_cold(struct jit_tran *t, const struct jit_cold *cold)
         emit_far(t, cold->own_jump ? cold->target - CODE_PAGE_SIZE : cold->target);
         break;
     case JIT_COLD_LEAVE:
+        if (cold->left)
+            x64_mi(e, G_SUB, 1, RBP, JIT_AT(retired), (int32_t)cold->left);
         emit_leave(t, cold->target);
         break;
     }
@@ -238,7 +250,8 @@ static bool emit_insn(struct jit_tran *t)
         return false;
     switch ((enum a64_class)a64_rows[op].cls) {
     case A64_CLASS_INT:
-        return jit_arith(t, (enum a64_op)op) || jit_bits(t, (enum a64_op)op);
+        return jit_arith(t, (enum a64_op)op) || jit_bits(t, (enum a64_op)op) ||
+               jit_crc(t, (enum a64_op)op);
     case A64_CLASS_BRANCH:
         return jit_branch(t, (enum a64_op)op);
     case A64_CLASS_MEM:
@@ -247,16 +260,17 @@ static bool emit_insn(struct jit_tran *t)
         return jit_system(t, (enum a64_op)op);
     case A64_CLASS_FP:
         return jit_scalar(t, (enum a64_op)op);
-    case A64_CLASS_SIMD:
-        return jit_vector(t, (enum a64_op)op);
-    case A64_CLASS_ATOMIC:
     case A64_CLASS_VMEM:
-        break;
+        return jit_vmem(t, (enum a64_op)op);
+    case A64_CLASS_SIMD:
+        return jit_vector(t, (enum a64_op)op) || jit_crypto(t, (enum a64_op)op);
+    case A64_CLASS_ATOMIC:
+        return jit_atomic(t, (enum a64_op)op);
     }
     return false;
 }
 
-/* Has an emitter written to a vector register in struct cpu, past jit_xmm_def()? */
+/* May an emitter have written to a vector register in struct cpu, past jit_xmm_def()? */
 static bool is_stale(const struct jit_tran *t, unsigned r)
 {
     return r < ARRAY_LEN(t->xmm_of) && t->xmm_of[r] != JIT_NONE &&
@@ -267,24 +281,12 @@ static bool is_stale(const struct jit_tran *t, unsigned r)
  * have been changed without them. */
 static void settle_vectors(struct jit_tran *t, bool handled, unsigned first_cold)
 {
-    const struct a64_insn *i = jit_insn(t);
+    const struct a64_row *row = &a64_rows[t->op[t->n]]; /* if not handled */
 
-    if (handled) {
-        jit_xmm_forget_all(t);
-    } else if (a64_rows[t->op[t->n]].cls == A64_CLASS_SIMD) {
-        if (is_stale(t, i->rd))
-            jit_xmm_forget(t, i->rd);
-    } else if (a64_rows[t->op[t->n]].cls == A64_CLASS_VMEM) {
-        a64_format_fn format = a64_rows[t->op[t->n]].format;
-
-        if (format == fmt_v_pair)
-            jit_xmm_forget(t, i->ra);
-        if (format == fmt_v_pair || format == fmt_v_uimm || format == fmt_v_simm ||
-            format == fmt_v_reg || format == fmt_v_lit)
-            jit_xmm_forget(t, i->rd);
-        else
-            jit_xmm_forget_all(t);
-    }
+    if (handled || row->cls == A64_CLASS_SYSTEM || row->cls == A64_CLASS_ATOMIC)
+        jit_xmm_forget_all(t); /* they may have called C */
+    else if (row->cls == A64_CLASS_SIMD && is_stale(t, jit_insn(t)->rd))
+        jit_xmm_forget(t, jit_insn(t)->rd);
     for (unsigned n = first_cold; n < t->colds; n++)
         if (t->cold[n].kind == JIT_COLD_HANDLER)
             jit_xmm_keep(t, &t->cold[n]);
@@ -306,6 +308,7 @@ static void emit_block(struct jit_tran *t)
 
         if (handled)
             jit_call_handler(t);
+        moves_sp |= handled; /* for all we know */
         settle_vectors(t, handled, first_cold);
         if (moves_sp)
             t->sp_checked = false;
@@ -314,7 +317,7 @@ static void emit_block(struct jit_tran *t)
         t->n = last;
         if (t->want[t->count])
             jit_settle(t);
-        if (leaves(t->op[last], &t->insn[last]))
+        if (leaves(t, t->op[last], &t->insn[last]))
             emit_leave(t, end);
         else
             jit_goto(t, end);
@@ -324,6 +327,7 @@ static void emit_block(struct jit_tran *t)
             t->block->start_over = t->e.at;
         emit_cold(t, &t->cold[i]);
     }
+    assert(t->e.at - t->block->entry <= BLOCK_BYTES + (ptrdiff_t)t->count * INSN_BYTES);
 }
 
 static unsigned hash_of(gpa_t gpa, unsigned state)

@@ -12,6 +12,7 @@
 
 #include "cpu/jit/jit_features.h"
 #include "cpu/jit/jit_int.h"
+#include "cpu/jit/jit_vec.h"
 #include "cpu/jit/x64_avx.h"
 #include "cpu/simd.h"
 
@@ -45,11 +46,6 @@ enum jit_const {
     JC_SIXTEEN, /* 16 in all bytes */
     JC_CONSTANTS,
 };
-static inline int32_t jit_v_at(unsigned r)
-{
-    return (int32_t)(offsetof(struct cpu, v) + sizeof(union vreg) * r) - JIT_BIAS;
-}
-
 static inline bool jit_xmm_can(const struct jit_tran *t)
 {
     return (t->state & JIT_FP) && (t->jit->features & JIT_AVX);

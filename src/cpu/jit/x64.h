@@ -239,6 +239,14 @@ static inline void x64_mov_mi(struct x64 *e, unsigned w, unsigned base, int32_t 
     x64_d(e, (uint32_t)imm);
 }
 
+/* mov byte [base + disp], imm */
+static inline void x64_mov_m8(struct x64 *e, unsigned base, int32_t disp, unsigned imm)
+{
+    x64_head(e, 0xc6, 0, 0, 0, base);
+    x64_mem(e, 0, base, disp);
+    x64_b(e, imm);
+}
+
 /* The shortest mov of a constant that leaves the flags alone. */
 static inline void x64_mov_imm(struct x64 *e, unsigned reg, uint64_t imm)
 {
@@ -409,4 +417,13 @@ static inline uint8_t *x64_lea_rip(struct x64 *e, unsigned reg)
     x64_b(e, (reg & 7) << 3 | 5);
     x64_d(e, 0);
     return e->at - 4;
+}
+
+/* op reg, [rip to target]; `behind` bytes of immediate follow. */
+static inline void x64_rip(struct x64 *e, unsigned op, unsigned reg, const uint8_t *target,
+                           unsigned behind)
+{
+    x64_head(e, op, 0, reg, 0, 0);
+    x64_b(e, (reg & 7) << 3 | 5);
+    x64_d(e, (uint32_t)(target - (e->at + 4 + behind)));
 }
