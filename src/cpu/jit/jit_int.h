@@ -103,6 +103,14 @@ enum jit_cold_kind {
 #define JIT_WAYS     4  /* jumps of one instruction to code behind the block, at most */
 #define JIT_XMM_KEPT 10 /* host registers with copies of guest vector registers: jit_xmm.h */
 
+/* A floating point result that is zero since an operand is: no reason to call the handler. */
+struct jit_zero {
+    uint8_t *ok;        /* where the instruction goes on then, or NULL: is not asked for */
+    uint8_t xmm, a, b;  /* host registers of the result and of two operands */
+    uint8_t size, from; /* enum simd_size of the result and of the operands */
+    uint8_t bytes;      /* of a vector, whose bad lanes are in XMM0; 0: a scalar */
+};
+
 /* Code behind the block. */
 struct jit_cold {
     enum jit_cold_kind kind;
@@ -115,6 +123,7 @@ struct jit_cold {
     bool own_jump;               /* JUMP: `from` is no jump */
     bool unordered;              /* HANDLER: comes back with EFLAGS of an unordered comparison */
     uint8_t xmm[JIT_XMM_KEPT];   /* HANDLER: guest registers to load again */
+    struct jit_zero zero;        /* HANDLER: concerns `from`, not `also` */
     unsigned left;               /* LEAVE: instructions of the block that are not executed */
 };
 
@@ -255,6 +264,8 @@ void jit_xmm_forget_all(struct jit_tran *t);
 void jit_xmm_keep(struct jit_tran *t, struct jit_cold *cold);
 void jit_xmm_reload(struct jit_tran *t, const struct jit_cold *cold);
 void jit_xmm_constants(struct jit_stubs *stubs, struct x64 *e);
+/* Go to zero->ok where the result is right after all. */
+void jit_fp_emit_zero(struct jit_tran *t, const struct jit_zero *zero);
 
 /* jit_tran.c */
 uint64_t jit_where_now(const struct jit_tran *t);

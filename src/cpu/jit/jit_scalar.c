@@ -22,7 +22,21 @@ static void define(struct jit_tran *t, unsigned xmm, unsigned from)
     jit_xmm_def(t, jit_insn(t)->rd, xmm, bytes);
 }
 
-enum { SUM, PRODUCT };
+/* The result must be normal, or a zero made by one of the operands. */
+static void emit_normal(struct jit_tran *t, struct jit_fp *fp, unsigned x, unsigned a, unsigned b)
+{
+    unsigned size = size_of(t);
+
+    jit_fp_normal(t, fp, x, size);
+    jit_fp_or_zero(t, fp,
+                   (struct jit_zero){ .xmm = (uint8_t)x,
+                                      .a = (uint8_t)a,
+                                      .b = (uint8_t)b,
+                                      .size = (uint8_t)size,
+                                      .from = (uint8_t)size });
+}
+
+enum { SUM, PRODUCT, QUOTIENT };
 
 static void emit_binary(struct jit_tran *t, unsigned op, unsigned kind, bool negate)
 {
@@ -38,7 +52,7 @@ static void emit_binary(struct jit_tran *t, unsigned op, unsigned kind, bool neg
     if (kind == SUM)
         jit_fp_finite(t, &fp, x, size);
     else
-        jit_fp_normal(t, &fp, x, size);
+        emit_normal(t, &fp, x, a, kind == QUOTIENT ? a : b);
     if (negate)
         avx_const(t, AVX_XOR, x, x, size == SIMD_D ? JC_SIGN_D1 : JC_SIGN_S1);
     define(t, x, a);
@@ -61,7 +75,7 @@ static bool emit_muladd(struct jit_tran *t, unsigned op)
     x = jit_xmm_new(t);
     avx2(t, AVX_MOVAPS, x, d);
     x64_vex_rr(&t->e, op + 1, size == SIMD_D, x, a, b);
-    jit_fp_normal(t, &fp, x, size);
+    emit_normal(t, &fp, x, a, b);
     define(t, x, d);
     jit_fp_end(t, &fp);
     return true;
@@ -228,10 +242,17 @@ static bool emit_convert(struct jit_tran *t)
     a = jit_xmm_use(t, jit_insn(t)->rn, bytes_of(t));
     x = jit_xmm_new(t);
     avx(t, to == SIMD_D ? AVX_CVTSS2SD : AVX_CVTSD2SS, x, a, a);
-    if (to == SIMD_D)
+    if (to == SIMD_D) {
         jit_fp_finite(t, &fp, x, to);
-    else
+    } else {
         jit_fp_normal(t, &fp, x, to);
+        jit_fp_or_zero(t, &fp,
+                       (struct jit_zero){ .xmm = (uint8_t)x,
+                                          .a = (uint8_t)a,
+                                          .b = (uint8_t)a,
+                                          .size = SIMD_S,
+                                          .from = SIMD_D });
+    }
     jit_xmm_def_cut(t, jit_insn(t)->rd, x, 1u << to);
     jit_fp_end(t, &fp);
     return true;
@@ -471,7 +492,7 @@ static bool emit_arithmetic(struct jit_tran *t, enum a64_op op)
         emit_binary(t, AVX_MUL, PRODUCT, true);
         return true;
     case A64_FDIV_f:
-        emit_binary(t, AVX_DIV, PRODUCT, false);
+        emit_binary(t, AVX_DIV, QUOTIENT, false);
         return true;
     case A64_FMADD_f:
         return emit_muladd(t, AVX_FMADD231);

@@ -185,6 +185,8 @@ static void emit_cold(struct jit_tran *t, const struct jit_cold *cold)
     struct jit_link *link;
 
     x64_bind(cold->from, e->at);
+    if (cold->zero.ok)
+        jit_fp_emit_zero(t, &cold->zero);
     for (unsigned n = 0; n < ARRAY_LEN(cold->also) && cold->also[n]; n++)
         x64_bind(cold->also[n], e->at);
     jit_save_flags(t, cold->save);

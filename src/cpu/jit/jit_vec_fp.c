@@ -24,8 +24,22 @@ static void define(struct jit_tran *t, unsigned x)
     jit_xmm_def(t, jit_insn(t)->rd, x, simd_bytes(jit_insn(t)));
 }
 
+/* The results must be normal, or zeros made by one of the operands. */
+static void normal(struct jit_tran *t, struct jit_fp *fp, unsigned x, unsigned a, unsigned b)
+{
+    unsigned size = simd_size(jit_insn(t)), bytes = simd_bytes(jit_insn(t));
+
+    jit_fp_normal_v(t, fp, x, size, bytes);
+    jit_fp_or_zero(t, fp,
+                   (struct jit_zero){ .xmm = (uint8_t)x,
+                                      .a = (uint8_t)a,
+                                      .b = (uint8_t)b,
+                                      .size = (uint8_t)size,
+                                      .bytes = (uint8_t)bytes });
+}
+
 /* op[0]: single precision; how: the result may be too small. */
-enum { FP_SUM, FP_PRODUCT, FP_ROOT, FP_DISTANCE };
+enum { FP_SUM, FP_PRODUCT, FP_ROOT, FP_DISTANCE, FP_QUOTIENT };
 
 bool jit_vec_fp(struct jit_tran *t, const struct jit_vec *row)
 {
@@ -43,8 +57,8 @@ bool jit_vec_fp(struct jit_tran *t, const struct jit_vec *row)
     avx(t, jit_fp_packed(row->op[0], size), x, row->how == FP_ROOT ? 0 : a,
         row->how == FP_ROOT ? a : b);
     cut(t, x);
-    if (row->how == FP_PRODUCT)
-        jit_fp_normal_v(t, &fp, x, size, simd_bytes(i));
+    if (row->how == FP_PRODUCT || row->how == FP_QUOTIENT)
+        normal(t, &fp, x, a, row->how == FP_QUOTIENT ? a : b);
     else
         jit_fp_finite_v(t, &fp, x, size);
     if (row->how == FP_DISTANCE)
@@ -72,7 +86,7 @@ bool jit_vec_fp_muladd(struct jit_tran *t, const struct jit_vec *row)
     avx2(t, AVX_MOVAPS, x, d);
     x64_vex_rr(&t->e, row->op[0], size == SIMD_D, x, a, b);
     cut(t, x);
-    jit_fp_normal_v(t, &fp, x, size, simd_bytes(i));
+    normal(t, &fp, x, a, b);
     define(t, x);
     jit_fp_end(t, &fp);
     return true;

@@ -120,6 +120,7 @@ struct jit_vec {
 struct jit_fp {
     uint8_t *from[4]; /* jumps to the handler */
     unsigned count;
+    struct jit_zero zero; /* concerns the first of them */
 };
 
 static inline bool jit_fp_can(const struct jit_tran *t)
@@ -138,6 +139,9 @@ void jit_fp_normal(struct jit_tran *t, struct jit_fp *fp, unsigned xmm, unsigned
 void jit_fp_finite_v(struct jit_tran *t, struct jit_fp *fp, unsigned xmm, unsigned size);
 void jit_fp_normal_v(struct jit_tran *t, struct jit_fp *fp, unsigned xmm, unsigned size,
                      unsigned bytes);
+/* Behind jit_fp_normal() and jit_fp_normal_v(): a result that is zero because one of the operands
+ * in a and b is, is fine, too. bytes: 0 for scalars. */
+void jit_fp_or_zero(struct jit_tran *t, struct jit_fp *fp, struct jit_zero zero);
 /* No lane of a mask may be set. Uses RAX. */
 void jit_fp_none(struct jit_tran *t, struct jit_fp *fp, unsigned mask, unsigned size,
                  unsigned bytes);
