@@ -18,6 +18,9 @@ void jit_fp_inexact(struct jit_tran *t, struct jit_fp *fp)
 {
     struct x64 *e = &t->e;
 
+    if (t->state & JIT_IXC)
+        return;
+    t->may_set_ixc = !(t->state & JIT_EL1);
     x64_head(e, 0xf6, 0, 0, 0, RBP); /* test byte [fpsr], FPSR_IXC */
     x64_mem(e, 0, RBP, JIT_AT(fpsr));
     x64_b(e, FPSR_IXC);

@@ -21,6 +21,7 @@ enum jit_state {
     JIT_FP = 2,       /* FP instructions do not trap */
     JIT_FP_PLAIN = 4, /* FPCR asks for nothing but the default */
     JIT_SA = 8,       /* SP alignment is checked */
+    JIT_IXC = 16,     /* FPSR.IXC is set, at EL0: only MSR clears it again */
 };
 
 #define JIT_BLOCK_INSNS 64
@@ -154,6 +155,7 @@ struct jit_tran {
     uint16_t op[JIT_BLOCK_INSNS];   /* enum a64_op, A64_OPS: UNDEFINED */
     bool want[JIT_BLOCK_INSNS + 1]; /* flags as they are before it are wanted by it or later */
     bool sp_checked;                /* the stack pointer is known to be aligned */
+    bool may_set_ixc;               /* then the block's end looks whether JIT_IXC is due */
     struct jit_cold cold[JIT_COLD_MAX];
     unsigned colds;
     struct jit_xmm xmm[16];

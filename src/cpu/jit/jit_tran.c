@@ -294,6 +294,15 @@ static void settle_vectors(struct jit_tran *t, bool handled, unsigned first_cold
             jit_xmm_keep(t, &t->cold[n]);
 }
 
+/* Before a branch, let the run loop find out under which state it is executed. */
+static void emit_look_again(struct jit_tran *t)
+{
+    jit_settle(t);
+    x64_mi(&t->e, G_SUB, 1, RBP, JIT_AT(retired), 1);
+    emit_leave(t, 4 * (int64_t)(t->first + t->n));
+    t->ended = true;
+}
+
 static void emit_block(struct jit_tran *t)
 {
     int64_t end = 4 * (int64_t)(t->first + t->count);
@@ -304,10 +313,14 @@ static void emit_block(struct jit_tran *t)
         const struct a64_insn *i = jit_insn(t);
         bool moves_sp = t->op[t->n] != A64_OPS && a64_rows[t->op[t->n]].cls == A64_CLASS_INT &&
                         i->rd == REG_SP && (i->rn != REG_SP || (i->imm & 15));
-
         unsigned first_cold = t->colds;
-        bool handled = !emit_insn(t);
+        bool handled;
 
+        if (t->may_set_ixc && is_branch(t->op[t->n])) {
+            emit_look_again(t);
+            break;
+        }
+        handled = !emit_insn(t);
         if (handled)
             jit_call_handler(t);
         moves_sp |= handled; /* for all we know */
@@ -319,7 +332,7 @@ static void emit_block(struct jit_tran *t)
         t->n = last;
         if (t->want[t->count])
             jit_settle(t);
-        if (leaves(t, t->op[last], &t->insn[last]))
+        if (t->may_set_ixc || leaves(t, t->op[last], &t->insn[last]))
             emit_leave(t, end);
         else
             jit_goto(t, end);
@@ -394,7 +407,7 @@ struct jit_block *jit_translate(struct jit *jit, struct cpu *c, gpa_t gpa, unsig
     range = soc_find(jit->soc, gpa);
     t->words = (const uint32_t *)(void *)(range->host + (t->page - range->gpa));
     t->first = (unsigned)(gpa - t->page) / 4;
-    t->ended = t->sp_checked = false;
+    t->ended = t->sp_checked = t->may_set_ixc = false;
     t->flags = JIT_FLAGS_MEM;
     t->colds = 0;
     jit_xmm_forget_all(t);
