@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "cpu/fp/softfp.h"
 #include "cpu/interp.h"
 #include "cpu/jit/jit_dump.h"
 #include "cpu/jit/jit_features.h"
@@ -85,17 +86,21 @@ void jit_without(struct jit *jit, unsigned features)
 static unsigned state_of(const struct cpu *c)
 {
     unsigned sa = c->el == 0 ? BIT(4) : BIT(3); /* SCTLR_EL1.SA0, SA */
+    unsigned state = (c->el ? JIT_EL1 : 0) | (c->fp_enabled ? JIT_FP : 0) |
+                     (c->fpcr & ~FPCR_PLAIN_IGNORES ? 0 : JIT_FP_PLAIN) |
+                     (c->sys.sctlr_el1 & sa ? JIT_SA : 0);
 
-    return (c->el ? JIT_EL1 : 0) | (c->fp_enabled ? JIT_FP : 0) |
-           (c->fpcr & ~FPCR_PLAIN_IGNORES ? 0 : JIT_FP_PLAIN) |
-           (c->sys.sctlr_el1 & sa ? JIT_SA : 0);
+    /* Kernels run with what a program has left there, and hardly ever use it. */
+    if (c->el == 0 && c->fp_enabled && (c->fpsr & FPSR_IXC))
+        state |= JIT_IXC;
+    return state;
 }
 
 /* The key has the context that fetches are made under, and the state; bits that no two addresses
  * of one half differ in. */
 static uint64_t key_of(const struct cpu *c, unsigned state)
 {
-    return (c->tlb->base[c->el] >> 2 << 4 | state) << 50;
+    return (c->tlb->base[c->el] >> 2 << 5 | state) << 49;
 }
 
 static struct jit_jump *jump_slot(struct cpu *c, gva_t va)

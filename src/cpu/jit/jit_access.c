@@ -15,8 +15,14 @@ void jit_way(struct jit_tran *t, struct jit_way *way)
 
 void jit_end_way(struct jit_tran *t, const struct jit_way *way)
 {
-    for (unsigned n = 0; n < way->count; n++)
-        jit_cold(t, JIT_COLD_HANDLER, way->from[n])->back = t->e.at;
+    struct jit_cold *cold;
+
+    if (!way->count)
+        return;
+    cold = jit_cold(t, JIT_COLD_HANDLER, way->from[0]);
+    for (unsigned n = 1; n < way->count; n++)
+        cold->also[n - 1] = way->from[n];
+    cold->back = t->e.at;
 }
 
 void jit_base(struct jit_tran *t, struct jit_way *way, int64_t imm)

@@ -18,6 +18,9 @@ void jit_fp_inexact(struct jit_tran *t, struct jit_fp *fp)
 {
     struct x64 *e = &t->e;
 
+    if (t->state & JIT_IXC)
+        return;
+    t->may_set_ixc = !(t->state & JIT_EL1);
     x64_head(e, 0xf6, 0, 0, 0, RBP); /* test byte [fpsr], FPSR_IXC */
     x64_mem(e, 0, RBP, JIT_AT(fpsr));
     x64_b(e, FPSR_IXC);
@@ -88,6 +91,59 @@ void jit_fp_normal_v(struct jit_tran *t, struct jit_fp *fp, unsigned xmm, unsign
     jit_fp_none(t, fp, XT0, size, bytes);
 }
 
+void jit_fp_or_zero(struct jit_tran *t, struct jit_fp *fp, struct jit_zero zero)
+{
+    uint8_t *first = fp->from[0];
+
+    fp->from[0] = fp->from[fp->count - 1];
+    fp->from[fp->count - 1] = first;
+    fp->zero = zero;
+    fp->zero.ok = t->e.at;
+}
+
+/* ZF: the scalar is a zero of either sign. */
+static void emit_is_zero(struct jit_tran *t, unsigned xmm, unsigned size)
+{
+    x64_vex_rr(&t->e, AVX_MOVD_ST, size == SIMD_D, xmm, 0, RAX);
+    x64_rr(&t->e, OP_ADD, size == SIMD_D, RAX, RAX);
+}
+
+static void emit_zero_vector(struct jit_tran *t, const struct jit_zero *zero)
+{
+    unsigned cmp = jit_fp_packed(AVX_CMP, zero->size);
+
+    avx_zero(t, XT3);
+    avx_i(t, cmp, XT1, XT3, zero->a, AVX_EQ);
+    avx_i(t, cmp, XT2, XT3, zero->b, AVX_EQ);
+    avx(t, AVX_POR, XT1, XT1, XT2);
+    avx_i(t, cmp, XT2, XT3, zero->xmm, AVX_EQ);
+    avx(t, AVX_PAND, XT1, XT1, XT2);
+    avx(t, AVX_PANDN, XT0, XT1, XT0);
+    avx2(t, zero->size == SIMD_D ? AVX_MOVMSKPD : AVX_MOVMSKPS, RAX, XT0);
+    x64_b(&t->e, 0xa8); /* test al, imm8 */
+    x64_b(&t->e, (unsigned)low_mask(zero->bytes >> zero->size));
+    x64_jcc_to(&t->e, CC_E, zero->ok);
+}
+
+void jit_fp_emit_zero(struct jit_tran *t, const struct jit_zero *zero)
+{
+    uint8_t *other;
+
+    if (zero->bytes) {
+        emit_zero_vector(t, zero);
+        return;
+    }
+    emit_is_zero(t, zero->xmm, zero->size);
+    other = x64_jcc8(&t->e, CC_NE);
+    emit_is_zero(t, zero->a, zero->from);
+    x64_jcc_to(&t->e, CC_E, zero->ok);
+    if (zero->b != zero->a) {
+        emit_is_zero(t, zero->b, zero->from);
+        x64_jcc_to(&t->e, CC_E, zero->ok);
+    }
+    x64_bind8(&t->e, other);
+}
+
 struct jit_cold *jit_fp_end(struct jit_tran *t, const struct jit_fp *fp)
 {
     struct jit_cold *cold;
@@ -98,5 +154,6 @@ struct jit_cold *jit_fp_end(struct jit_tran *t, const struct jit_fp *fp)
     for (unsigned n = 1; n < fp->count; n++)
         cold->also[n - 1] = fp->from[n];
     cold->back = t->e.at;
+    cold->zero = fp->zero;
     return cold;
 }

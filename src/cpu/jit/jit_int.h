@@ -21,6 +21,7 @@ enum jit_state {
     JIT_FP = 2,       /* FP instructions do not trap */
     JIT_FP_PLAIN = 4, /* FPCR asks for nothing but the default */
     JIT_SA = 8,       /* SP alignment is checked */
+    JIT_IXC = 16,     /* FPSR.IXC is set, at EL0: only MSR clears it again */
 };
 
 #define JIT_BLOCK_INSNS 64
@@ -70,9 +71,9 @@ struct jit_stubs {
     uint8_t *handler; /* run the interpreter's handler of the instruction that RDX tells */
     uint8_t *link;    /* jumps to the target of the link at RAX */
     uint8_t *lookup;  /* jumps to the block at virtual address RCX */
+    uint8_t *vectors; /* constants for vector code: jit_xmm.h */
     uint8_t *counter; /* RAX = the counter */
     uint8_t *crc32;   /* two constants, 16-byte aligned */
-    uint8_t *vectors; /* constants for vector code: jit_xmm.h */
 };
 
 /* What a call of the interpreter's handler has to know, packed into one number. */
@@ -105,25 +106,34 @@ enum jit_cold_kind {
     JIT_COLD_LEAVE,   /* back to the run loop */
 };
 
+#define JIT_WAYS     4  /* jumps of one instruction to code behind the block, at most */
 #define JIT_XMM_KEPT 10 /* host registers with copies of guest vector registers: jit_xmm.h */
+
+/* A floating point result that is zero since an operand is: no reason to call the handler. */
+struct jit_zero {
+    uint8_t *ok;        /* where the instruction goes on then, or NULL: is not asked for */
+    uint8_t xmm, a, b;  /* host registers of the result and of two operands */
+    uint8_t size, from; /* enum simd_size of the result and of the operands */
+    uint8_t bytes;      /* of a vector, whose bad lanes are in XMM0; 0: a scalar */
+};
 
 /* Code behind the block. */
 struct jit_cold {
     enum jit_cold_kind kind;
-    uint8_t *from;             /* rel32 of the jump that comes here */
-    uint8_t *also[3];          /* HANDLER: more of them, or NULL */
-    uint8_t *back;             /* HANDLER: where it goes on */
-    uint64_t where;            /* HANDLER */
-    unsigned more;             /* HANDLER: and those of so many instructions behind it */
-    int64_t target;            /* others: byte offset from the start of the page */
-    enum jit_flags save;       /* flags to be moved to c->nzcv first */
-    bool own_jump;             /* JUMP: `from` is no jump */
-    bool unordered;            /* HANDLER: comes back with EFLAGS of an unordered comparison */
-    uint8_t xmm[JIT_XMM_KEPT]; /* HANDLER: guest registers to load again */
-    unsigned left;             /* LEAVE: instructions of the block that are not executed */
+    uint8_t *from;               /* rel32 of the jump that comes here */
+    uint8_t *also[JIT_WAYS - 1]; /* HANDLER: more of them, or NULL */
+    uint8_t *back;               /* HANDLER: where it goes on */
+    uint64_t where;              /* HANDLER */
+    int64_t target;              /* others: byte offset from the start of the page */
+    enum jit_flags save;         /* flags to be moved to c->nzcv first */
+    bool own_jump;               /* JUMP: `from` is no jump */
+    bool unordered;              /* HANDLER: comes back with EFLAGS of an unordered comparison */
+    uint8_t xmm[JIT_XMM_KEPT];   /* HANDLER: guest registers to load again */
+    struct jit_zero zero;        /* HANDLER: concerns `from`, not `also` */
+    unsigned left;               /* LEAVE: instructions of the block that are not executed */
+    unsigned more;               /* HANDLER: and those of so many instructions behind it */
 };
 
-#define JIT_WAYS     4 /* jumps of one instruction to code behind the block, at most */
 #define JIT_COLD_MAX (JIT_WAYS * JIT_BLOCK_INSNS + 4)
 
 /* What a host register holds of a guest vector register. */
@@ -152,6 +162,7 @@ struct jit_tran {
     bool want[JIT_BLOCK_INSNS + 1]; /* flags as they are before it are wanted by it or later */
     bool sp_checked;                /* the stack pointer is known to be aligned */
     const uint8_t *code[JIT_BLOCK_INSNS + 1]; /* of each instruction; the last: behind the block */
+    bool may_set_ixc; /* then the block's end looks whether JIT_IXC is due */
     struct jit_cold cold[JIT_COLD_MAX];
     unsigned colds;
     struct jit_xmm xmm[16];
@@ -289,6 +300,8 @@ void jit_xmm_forget_all(struct jit_tran *t);
 void jit_xmm_keep(struct jit_tran *t, struct jit_cold *cold);
 void jit_xmm_reload(struct jit_tran *t, const struct jit_cold *cold);
 void jit_xmm_constants(struct jit_stubs *stubs, struct x64 *e);
+/* Go to zero->ok where the result is right after all. */
+void jit_fp_emit_zero(struct jit_tran *t, const struct jit_zero *zero);
 
 /* jit.c */
 /* Announce that this vCPU is inside. False: the cache is being emptied. */
@@ -325,6 +338,8 @@ bool jit_bits(struct jit_tran *t, enum a64_op op);
 bool jit_branch(struct jit_tran *t, enum a64_op op);
 bool jit_memory(struct jit_tran *t, enum a64_op op);
 bool jit_system(struct jit_tran *t, enum a64_op op);
+bool jit_scalar(struct jit_tran *t, enum a64_op op);
+bool jit_vector(struct jit_tran *t, enum a64_op op);
 bool jit_sysreg(struct jit_tran *t, enum a64_op op);
 /* Does the block go on after this MSR? */
 bool jit_stays(const struct jit_tran *t, unsigned op, const struct a64_insn *i);
@@ -332,5 +347,3 @@ bool jit_atomic(struct jit_tran *t, enum a64_op op);
 bool jit_vmem(struct jit_tran *t, enum a64_op op);
 bool jit_crypto(struct jit_tran *t, enum a64_op op);
 bool jit_crc(struct jit_tran *t, enum a64_op op);
-bool jit_scalar(struct jit_tran *t, enum a64_op op);
-bool jit_vector(struct jit_tran *t, enum a64_op op);

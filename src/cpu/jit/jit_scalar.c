@@ -1,134 +1,114 @@
 /* Emitters: scalar floating point (Arm DDI 0487, C7.2; a64_fp.decode), single and double precision
  * where FPCR asks for nothing special. jit_fp.c says when the host's result is taken. */
-#include "cpu/jit/jit_xmm.h"
+#include "cpu/jit/jit_scalar.h"
 
-static unsigned size_of(const struct jit_tran *t)
-{
-    return simd_size(jit_insn(t));
-}
-
-static unsigned bytes_of(const struct jit_tran *t)
-{
-    return 1u << size_of(t);
-}
-
-/* rd = xmm, made by an instruction that left what was above the scalar in `from`. */
-static void define(struct jit_tran *t, unsigned xmm, unsigned from)
-{
-    unsigned bytes = bytes_of(t);
-
-    if (t->xmm[from].used > bytes)
-        jit_xmm_cut(t, xmm, xmm, bytes);
-    jit_xmm_def(t, jit_insn(t)->rd, xmm, bytes);
-}
-
-enum { SUM, PRODUCT };
+enum { SUM, PRODUCT, QUOTIENT };
 
 static void emit_binary(struct jit_tran *t, unsigned op, unsigned kind, bool negate)
 {
-    unsigned size = size_of(t), a, b, x;
+    unsigned size = jit_scalar_size(t), a, b, x;
     struct jit_fp fp = { .count = 0 };
 
     jit_spoil(t);
     jit_fp_inexact(t, &fp);
-    a = jit_xmm_use(t, jit_insn(t)->rn, bytes_of(t));
-    b = jit_xmm_use(t, jit_insn(t)->rm, bytes_of(t));
+    a = jit_xmm_use(t, jit_insn(t)->rn, jit_scalar_bytes(t));
+    b = jit_xmm_use(t, jit_insn(t)->rm, jit_scalar_bytes(t));
     x = jit_xmm_new(t);
     avx(t, jit_fp_scalar(op, size), x, a, b);
     if (kind == SUM)
         jit_fp_finite(t, &fp, x, size);
     else
-        jit_fp_normal(t, &fp, x, size);
+        jit_scalar_normal(t, &fp, x, a, kind == QUOTIENT ? a : b);
     if (negate)
         avx_const(t, AVX_XOR, x, x, size == SIMD_D ? JC_SIGN_D1 : JC_SIGN_S1);
-    define(t, x, a);
+    jit_scalar_def(t, x, a);
     jit_fp_end(t, &fp);
 }
 
 /* FMADD and its relatives, which differ in signs as those of FMA3 do. */
 static bool emit_muladd(struct jit_tran *t, unsigned op)
 {
-    unsigned size = size_of(t), a, b, d, x;
+    unsigned size = jit_scalar_size(t), a, b, d, x;
     struct jit_fp fp = { .count = 0 };
 
     if (!(t->jit->features & JIT_FMA))
         return false;
     jit_spoil(t);
     jit_fp_inexact(t, &fp);
-    a = jit_xmm_use(t, jit_insn(t)->rn, bytes_of(t));
-    b = jit_xmm_use(t, jit_insn(t)->rm, bytes_of(t));
-    d = jit_xmm_use(t, jit_insn(t)->ra, bytes_of(t));
+    a = jit_xmm_use(t, jit_insn(t)->rn, jit_scalar_bytes(t));
+    b = jit_xmm_use(t, jit_insn(t)->rm, jit_scalar_bytes(t));
+    d = jit_xmm_use(t, jit_insn(t)->ra, jit_scalar_bytes(t));
     x = jit_xmm_new(t);
     avx2(t, AVX_MOVAPS, x, d);
     x64_vex_rr(&t->e, op + 1, size == SIMD_D, x, a, b);
-    jit_fp_normal(t, &fp, x, size);
-    define(t, x, d);
+    jit_scalar_normal(t, &fp, x, a, b);
+    jit_scalar_def(t, x, d);
     jit_fp_end(t, &fp);
     return true;
 }
 
 static void emit_sqrt(struct jit_tran *t)
 {
-    unsigned size = size_of(t), a, x;
+    unsigned size = jit_scalar_size(t), a, x;
     struct jit_fp fp = { .count = 0 };
 
     jit_spoil(t);
     jit_fp_inexact(t, &fp);
-    a = jit_xmm_use(t, jit_insn(t)->rn, bytes_of(t));
+    a = jit_xmm_use(t, jit_insn(t)->rn, jit_scalar_bytes(t));
     x = jit_xmm_new(t);
     avx(t, jit_fp_scalar(AVX_SQRT, size), x, a, a);
     jit_fp_finite(t, &fp, x, size); /* no root is small but that of a zero, which is exact */
-    define(t, x, a);
+    jit_scalar_def(t, x, a);
     jit_fp_end(t, &fp);
 }
 
 /* EFLAGS.PF: one is a NaN. */
 static void emit_compare(struct jit_tran *t, unsigned a, unsigned b)
 {
-    x64_vex_rr(&t->e, size_of(t) == SIMD_D ? AVX_UCOMI | X64_66 : AVX_UCOMI, 0, a, 0, b);
+    x64_vex_rr(&t->e, jit_scalar_size(t) == SIMD_D ? AVX_UCOMI | X64_66 : AVX_UCOMI, 0, a, 0, b);
 }
 
 /* Both orders differ for two zeros, whose signs then decide. Exact. */
 static void emit_minmax(struct jit_tran *t, unsigned op, unsigned combine)
 {
-    unsigned size = size_of(t), a, b, x;
+    unsigned size = jit_scalar_size(t), a, b, x;
     struct jit_fp fp = { .count = 0 };
 
     jit_spoil(t);
-    a = jit_xmm_use(t, jit_insn(t)->rn, bytes_of(t));
-    b = jit_xmm_use(t, jit_insn(t)->rm, bytes_of(t));
+    a = jit_xmm_use(t, jit_insn(t)->rn, jit_scalar_bytes(t));
+    b = jit_xmm_use(t, jit_insn(t)->rm, jit_scalar_bytes(t));
     emit_compare(t, a, b);
     jit_fp_unless(t, &fp, CC_P);
     x = jit_xmm_new(t);
     avx(t, jit_fp_scalar(op, size), x, a, b);
     avx(t, jit_fp_scalar(op, size), XT0, b, a);
     avx(t, combine, x, x, XT0);
-    jit_xmm_cut(t, x, x, bytes_of(t));
-    jit_xmm_def(t, jit_insn(t)->rd, x, bytes_of(t));
+    jit_xmm_cut(t, x, x, jit_scalar_bytes(t));
+    jit_xmm_def(t, jit_insn(t)->rd, x, jit_scalar_bytes(t));
     jit_fp_end(t, &fp);
 }
 
 static void emit_move(struct jit_tran *t)
 {
-    unsigned a = jit_xmm_use(t, jit_insn(t)->rn, bytes_of(t)), x = jit_xmm_new(t);
+    unsigned a = jit_xmm_use(t, jit_insn(t)->rn, jit_scalar_bytes(t)), x = jit_xmm_new(t);
 
-    if (t->xmm[a].used > bytes_of(t))
-        jit_xmm_cut(t, x, a, bytes_of(t));
+    if (t->xmm[a].used > jit_scalar_bytes(t))
+        jit_xmm_cut(t, x, a, jit_scalar_bytes(t));
     else
         avx2(t, AVX_MOVAPS, x, a);
-    jit_xmm_def(t, jit_insn(t)->rd, x, bytes_of(t));
+    jit_xmm_def(t, jit_insn(t)->rd, x, jit_scalar_bytes(t));
 }
 
 static void emit_abs_neg(struct jit_tran *t, bool neg)
 {
-    unsigned a = jit_xmm_use(t, jit_insn(t)->rn, bytes_of(t)), x = jit_xmm_new(t);
-    bool d = size_of(t) == SIMD_D;
+    unsigned a = jit_xmm_use(t, jit_insn(t)->rn, jit_scalar_bytes(t)), x = jit_xmm_new(t);
+    bool d = jit_scalar_size(t) == SIMD_D;
 
     if (neg)
         avx_const(t, AVX_XOR, x, a, d ? JC_SIGN_D1 : JC_SIGN_S1);
     else
         avx_const(t, AVX_AND, x, a, d ? JC_ABS_D : JC_ABS_S);
-    define(t, x, a);
+    jit_scalar_def(t, x, a);
 }
 
 static void emit_imm(struct jit_tran *t)
@@ -161,11 +141,11 @@ static void emit_fcmp(struct jit_tran *t, bool zero)
     unsigned a, b = XT0;
 
     jit_spoil(t);
-    a = jit_xmm_use(t, jit_insn(t)->rn, bytes_of(t));
+    a = jit_xmm_use(t, jit_insn(t)->rn, jit_scalar_bytes(t));
     if (zero)
         avx_zero(t, XT0);
     else
-        b = jit_xmm_use(t, jit_insn(t)->rm, bytes_of(t));
+        b = jit_xmm_use(t, jit_insn(t)->rm, jit_scalar_bytes(t));
     emit_flags(t, &fp, a, b);
     jit_hold(t, JIT_FLAGS_SUB);
     jit_fp_end(t, &fp)->unordered = true;
@@ -180,8 +160,8 @@ static void emit_fccmp(struct jit_tran *t)
     struct x64 *e = &t->e;
 
     jit_settle(t);
-    a = jit_xmm_use(t, jit_insn(t)->rn, bytes_of(t));
-    b = jit_xmm_use(t, jit_insn(t)->rm, bytes_of(t));
+    a = jit_xmm_use(t, jit_insn(t)->rn, jit_scalar_bytes(t));
+    b = jit_xmm_use(t, jit_insn(t)->rm, jit_scalar_bytes(t));
     if (cond < 14)
         otherwise = x64_jcc8(e, (enum x64_cc)(jit_cond(t, cond) ^ 1));
     emit_flags(t, &fp, a, b);
@@ -197,7 +177,7 @@ static void emit_fccmp(struct jit_tran *t)
 
 static void emit_fcsel(struct jit_tran *t)
 {
-    unsigned cond = simd_arg(jit_insn(t)), bytes = bytes_of(t), a, b, x;
+    unsigned cond = simd_arg(jit_insn(t)), bytes = jit_scalar_bytes(t), a, b, x;
     uint8_t *skip;
 
     a = jit_xmm_use(t, jit_insn(t)->rn, bytes);
@@ -211,107 +191,7 @@ static void emit_fcsel(struct jit_tran *t)
     } else {
         avx2(t, AVX_MOVAPS, x, a);
     }
-    define(t, x, t->xmm[a].used > t->xmm[b].used ? a : b);
-}
-
-/* Between formats. A wider one takes any number; rounding to a narrower one is as a product. */
-static bool emit_convert(struct jit_tran *t)
-{
-    unsigned to = simd_arg(jit_insn(t)), a, x;
-    struct jit_fp fp = { .count = 0 };
-
-    if (to == SIMD_H)
-        return false;
-    jit_spoil(t);
-    if (to == SIMD_S)
-        jit_fp_inexact(t, &fp);
-    a = jit_xmm_use(t, jit_insn(t)->rn, bytes_of(t));
-    x = jit_xmm_new(t);
-    avx(t, to == SIMD_D ? AVX_CVTSS2SD : AVX_CVTSD2SS, x, a, a);
-    if (to == SIMD_D)
-        jit_fp_finite(t, &fp, x, to);
-    else
-        jit_fp_normal(t, &fp, x, to);
-    jit_xmm_def_cut(t, jit_insn(t)->rd, x, 1u << to);
-    jit_fp_end(t, &fp);
-    return true;
-}
-
-enum { ROUND_NEAREST = 8, ROUND_DOWN, ROUND_UP, ROUND_ZERO };
-
-static void emit_round_to(struct jit_tran *t, unsigned dest, unsigned src, unsigned mode)
-{
-    avx_i(t, size_of(t) == SIMD_D ? AVX_ROUNDSD : AVX_ROUNDSS, dest, src, src, mode);
-}
-
-static void emit_round(struct jit_tran *t, unsigned mode, bool inexact)
-{
-    struct jit_fp fp = { .count = 0 };
-    unsigned a, x;
-
-    jit_spoil(t);
-    if (inexact)
-        jit_fp_inexact(t, &fp);
-    a = jit_xmm_use(t, jit_insn(t)->rn, bytes_of(t));
-    x = jit_xmm_new(t);
-    emit_round_to(t, x, a, mode);
-    jit_fp_finite(t, &fp, x, size_of(t));
-    define(t, x, a);
-    jit_fp_end(t, &fp);
-}
-
-/* To an integer. The host says INT_MIN for what does not fit; unsigned ones are made from wider or
- * from non-negative signed ones. */
-static void emit_to_general(struct jit_tran *t, unsigned mode, bool is_signed)
-{
-    bool wide = jit_insn(t)->raw >> 31, from_wide = wide || !is_signed;
-    unsigned src, size = size_of(t);
-    struct jit_fp fp = { .count = 0 };
-    struct x64 *e = &t->e;
-
-    jit_spoil(t);
-    jit_fp_inexact(t, &fp);
-    src = jit_xmm_use(t, jit_insn(t)->rn, bytes_of(t));
-    if (mode != ROUND_ZERO) {
-        emit_round_to(t, XT0, src, mode);
-        src = XT0;
-    }
-    x64_vex_rr(e, size == SIMD_D ? AVX_CVTTSD2SI : AVX_CVTTSS2SI, from_wide, RAX, 0, src);
-    if (is_signed) {
-        x64_ri(e, G_CMP, wide, RAX, 1); /* overflows for INT_MIN alone */
-        jit_fp_unless(t, &fp, CC_O);
-    } else if (wide) {
-        x64_rr(e, OP_TEST, 1, RAX, RAX);
-        jit_fp_unless(t, &fp, CC_S);
-    } else {
-        x64_rr(e, OP_MOV, 0, RCX, RAX);
-        x64_rr(e, OP_CMP, 1, RCX, RAX);
-        jit_fp_unless(t, &fp, CC_NE);
-    }
-    jit_put(t, jit_insn(t)->rd, RAX);
-    jit_fp_end(t, &fp);
-}
-
-static void emit_from_general(struct jit_tran *t, bool is_signed)
-{
-    bool wide = jit_insn(t)->raw >> 31, from_wide = wide || !is_signed;
-    unsigned size = size_of(t), x;
-    struct jit_fp fp = { .count = 0 };
-    struct x64 *e = &t->e;
-
-    jit_spoil(t);
-    if (wide || size == SIMD_S)
-        jit_fp_inexact(t, &fp);
-    jit_get(t, wide, RAX, jit_insn(t)->rn);
-    if (wide && !is_signed) {
-        x64_rr(e, OP_TEST, 1, RAX, RAX);
-        jit_fp_unless(t, &fp, CC_S);
-    }
-    x = jit_xmm_new(t);
-    avx_zero(t, x);
-    x64_vex_rr(e, size == SIMD_D ? AVX_CVTSI2SD : AVX_CVTSI2SS, from_wide, x, x, RAX);
-    jit_xmm_def(t, jit_insn(t)->rd, x, bytes_of(t));
-    jit_fp_end(t, &fp);
+    jit_scalar_def(t, x, t->xmm[a].used > t->xmm[b].used ? a : b);
 }
 
 /* Bits to a general register: from the copy if there is one, else from struct cpu. */
@@ -411,50 +291,6 @@ static bool emit_plain(struct jit_tran *t, enum a64_op op)
     }
 }
 
-static bool emit_integers(struct jit_tran *t, enum a64_op op)
-{
-    switch (op) {
-    case A64_FCVTNS_g:
-    case A64_FCVTNU_g:
-        emit_to_general(t, ROUND_NEAREST, op == A64_FCVTNS_g);
-        return true;
-    case A64_FCVTPS_g:
-    case A64_FCVTPU_g:
-        emit_to_general(t, ROUND_UP, op == A64_FCVTPS_g);
-        return true;
-    case A64_FCVTMS_g:
-    case A64_FCVTMU_g:
-        emit_to_general(t, ROUND_DOWN, op == A64_FCVTMS_g);
-        return true;
-    case A64_FCVTZS_g:
-    case A64_FCVTZU_g:
-        emit_to_general(t, ROUND_ZERO, op == A64_FCVTZS_g);
-        return true;
-    case A64_SCVTF_g:
-    case A64_UCVTF_g:
-        emit_from_general(t, op == A64_SCVTF_g);
-        return true;
-    case A64_FRINTN_f:
-    case A64_FRINTI_f:
-        emit_round(t, ROUND_NEAREST, false);
-        return true;
-    case A64_FRINTX_f:
-        emit_round(t, ROUND_NEAREST, true);
-        return true;
-    case A64_FRINTP_f:
-        emit_round(t, ROUND_UP, false);
-        return true;
-    case A64_FRINTM_f:
-        emit_round(t, ROUND_DOWN, false);
-        return true;
-    case A64_FRINTZ_f:
-        emit_round(t, ROUND_ZERO, false);
-        return true;
-    default:
-        return false;
-    }
-}
-
 static bool emit_arithmetic(struct jit_tran *t, enum a64_op op)
 {
     switch (op) {
@@ -471,7 +307,7 @@ static bool emit_arithmetic(struct jit_tran *t, enum a64_op op)
         emit_binary(t, AVX_MUL, PRODUCT, true);
         return true;
     case A64_FDIV_f:
-        emit_binary(t, AVX_DIV, PRODUCT, false);
+        emit_binary(t, AVX_DIV, QUOTIENT, false);
         return true;
     case A64_FMADD_f:
         return emit_muladd(t, AVX_FMADD231);
@@ -504,9 +340,6 @@ static bool emit_arithmetic(struct jit_tran *t, enum a64_op op)
     case A64_FCCMPE_f:
         emit_fccmp(t);
         return true;
-    case A64_FCVT_s_d:
-    case A64_FCVT_d_s:
-        return emit_convert(t);
     default:
         return false;
     }
@@ -518,9 +351,9 @@ bool jit_scalar(struct jit_tran *t, enum a64_op op)
         return false;
     if (emit_moves(t, op))
         return true;
-    if (size_of(t) != SIMD_S && size_of(t) != SIMD_D)
+    if (jit_scalar_size(t) != SIMD_S && jit_scalar_size(t) != SIMD_D)
         return false;
     if (emit_plain(t, op))
         return true;
-    return (t->state & JIT_FP_PLAIN) && (emit_integers(t, op) || emit_arithmetic(t, op));
+    return (t->state & JIT_FP_PLAIN) && (jit_scalar_convert(t, op) || emit_arithmetic(t, op));
 }

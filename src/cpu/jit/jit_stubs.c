@@ -205,7 +205,7 @@ void jit_stubs_make(struct jit *jit, struct x64 *e)
     x64_rr(e, OP_MOV, 1, RSI, RAX);
     go(e, (uintptr_t)jit_follow, out);
     make_lookup(jit, stubs, e, out);
+    jit_xmm_constants(stubs, e);
     make_counter(stubs, e);
     make_crc32(stubs, e);
-    jit_xmm_constants(stubs, e);
 }

@@ -96,7 +96,8 @@ static const struct sysreg_row *plain_row(const struct jit_tran *t, const struct
 
     if (!row || !(row->access & need) || (!el1 && row->el0))
         return NULL;
-    if ((row->enc == FPSR || (row->enc == FPCR && read)) && (t->state & JIT_FP))
+    /* At EL0 the state says whether FPSR.IXC is set. */
+    if (((row->enc == FPSR && (read || el1)) || (row->enc == FPCR && read)) && (t->state & JIT_FP))
         return row;
     return (read ? (void *)row->read : (void *)row->write) ? NULL : row;
 }

@@ -189,6 +189,8 @@ static void emit_cold(struct jit_tran *t, const struct jit_cold *cold)
     struct jit_link *link;
 
     x64_bind(cold->from, e->at);
+    if (cold->zero.ok)
+        jit_fp_emit_zero(t, &cold->zero);
     for (unsigned n = 0; n < ARRAY_LEN(cold->also) && cold->also[n]; n++)
         x64_bind(cold->also[n], e->at);
     jit_save_flags(t, cold->save);
@@ -276,7 +278,7 @@ static bool emit_insn(struct jit_tran *t)
     return false;
 }
 
-/* Has an emitter written to a vector register in struct cpu, past jit_xmm_def()? */
+/* May an emitter have written to a vector register in struct cpu, past jit_xmm_def()? */
 static bool is_stale(const struct jit_tran *t, unsigned r)
 {
     return r < ARRAY_LEN(t->xmm_of) && t->xmm_of[r] != JIT_NONE &&
@@ -287,27 +289,24 @@ static bool is_stale(const struct jit_tran *t, unsigned r)
  * have been changed without them. */
 static void settle_vectors(struct jit_tran *t, bool handled, unsigned first_cold)
 {
-    const struct a64_insn *i = jit_insn(t);
+    const struct a64_row *row = &a64_rows[t->op[t->n]]; /* if not handled */
 
-    if (handled) {
-        jit_xmm_forget_all(t);
-    } else if (a64_rows[t->op[t->n]].cls == A64_CLASS_SIMD) {
-        if (is_stale(t, i->rd))
-            jit_xmm_forget(t, i->rd);
-    } else if (a64_rows[t->op[t->n]].cls == A64_CLASS_VMEM) {
-        a64_format_fn format = a64_rows[t->op[t->n]].format;
-
-        if (format == fmt_v_pair)
-            jit_xmm_forget(t, i->ra);
-        if (format == fmt_v_pair || format == fmt_v_uimm || format == fmt_v_simm ||
-            format == fmt_v_reg || format == fmt_v_lit)
-            jit_xmm_forget(t, i->rd);
-        else
-            jit_xmm_forget_all(t);
-    }
+    if (handled || row->cls == A64_CLASS_SYSTEM || row->cls == A64_CLASS_ATOMIC)
+        jit_xmm_forget_all(t); /* they may have called C */
+    else if (row->cls == A64_CLASS_SIMD && is_stale(t, jit_insn(t)->rd))
+        jit_xmm_forget(t, jit_insn(t)->rd);
     for (unsigned n = first_cold; n < t->colds; n++)
         if (t->cold[n].kind == JIT_COLD_HANDLER)
             jit_xmm_keep(t, &t->cold[n]);
+}
+
+/* Before a branch, let the run loop find out under which state it is executed. */
+static void emit_look_again(struct jit_tran *t)
+{
+    jit_settle(t);
+    x64_mi(&t->e, G_SUB, 1, RBP, JIT_AT(retired), 1);
+    emit_leave(t, 4 * (int64_t)(t->first + t->n));
+    t->ended = true;
 }
 
 static void emit_block(struct jit_tran *t)
@@ -320,16 +319,18 @@ static void emit_block(struct jit_tran *t)
         const struct a64_insn *i = jit_insn(t);
         bool moves_sp = t->op[t->n] != A64_OPS && a64_rows[t->op[t->n]].cls == A64_CLASS_INT &&
                         i->rd == REG_SP && (i->rn != REG_SP || (i->imm & 15));
-
         unsigned first_cold = t->colds;
         bool handled;
 
         t->code[t->n] = t->e.at;
-        handled = !emit_insn(t);
-        if (handled) {
-            jit_call_handler(t);
-            moves_sp = true; /* for all we know */
+        if (t->may_set_ixc && is_branch(t->op[t->n])) {
+            emit_look_again(t);
+            break;
         }
+        handled = !emit_insn(t);
+        if (handled)
+            jit_call_handler(t);
+        moves_sp |= handled; /* for all we know */
         settle_vectors(t, handled, first_cold);
         if (moves_sp)
             t->sp_checked = false;
@@ -338,7 +339,7 @@ static void emit_block(struct jit_tran *t)
         t->n = last;
         if (t->want[t->count])
             jit_settle(t);
-        if (leaves(t, t->op[last], &t->insn[last]))
+        if (t->may_set_ixc || leaves(t, t->op[last], &t->insn[last]))
             emit_leave(t, end);
         else
             jit_goto(t, end);
@@ -414,7 +415,7 @@ struct jit_block *jit_translate(struct jit *jit, struct cpu *c, gpa_t gpa, unsig
     range = soc_find(jit->soc, gpa);
     t->words = (const uint32_t *)(void *)(range->host + (t->page - range->gpa));
     t->first = (unsigned)(gpa - t->page) / 4;
-    t->ended = t->sp_checked = false;
+    t->ended = t->sp_checked = t->may_set_ixc = false;
     t->flags = JIT_FLAGS_MEM;
     t->colds = 0;
     jit_xmm_forget_all(t);

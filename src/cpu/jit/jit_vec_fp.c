@@ -1,7 +1,7 @@
 /* Emitters: floating point vectors, and the scalar instructions that work on one element like them
  * (Arm DDI 0487, C7.2), single and double precision where FPCR asks for nothing special. jit_fp.c
  * says when the host's result is taken; all lanes must be so. */
-#include "cpu/jit/jit_xmm.h"
+#include "cpu/jit/jit_vec_row.h"
 
 static bool can(const struct jit_tran *t)
 {
@@ -24,8 +24,19 @@ static void define(struct jit_tran *t, unsigned x)
     jit_xmm_def(t, jit_insn(t)->rd, x, simd_bytes(jit_insn(t)));
 }
 
-/* op[0]: single precision; how: the result may be too small. */
-enum { FP_SUM, FP_PRODUCT, FP_ROOT, FP_DISTANCE };
+/* The results must be normal, or zeros made by one of the operands. */
+static void normal(struct jit_tran *t, struct jit_fp *fp, unsigned x, unsigned a, unsigned b)
+{
+    unsigned size = simd_size(jit_insn(t)), bytes = simd_bytes(jit_insn(t));
+
+    jit_fp_normal_v(t, fp, x, size, bytes);
+    jit_fp_or_zero(t, fp,
+                   (struct jit_zero){ .xmm = (uint8_t)x,
+                                      .a = (uint8_t)a,
+                                      .b = (uint8_t)b,
+                                      .size = (uint8_t)size,
+                                      .bytes = (uint8_t)bytes });
+}
 
 bool jit_vec_fp(struct jit_tran *t, const struct jit_vec *row)
 {
@@ -43,8 +54,8 @@ bool jit_vec_fp(struct jit_tran *t, const struct jit_vec *row)
     avx(t, jit_fp_packed(row->op[0], size), x, row->how == FP_ROOT ? 0 : a,
         row->how == FP_ROOT ? a : b);
     cut(t, x);
-    if (row->how == FP_PRODUCT)
-        jit_fp_normal_v(t, &fp, x, size, simd_bytes(i));
+    if (row->how == FP_PRODUCT || row->how == FP_QUOTIENT)
+        normal(t, &fp, x, a, row->how == FP_QUOTIENT ? a : b);
     else
         jit_fp_finite_v(t, &fp, x, size);
     if (row->how == FP_DISTANCE)
@@ -72,13 +83,13 @@ bool jit_vec_fp_muladd(struct jit_tran *t, const struct jit_vec *row)
     avx2(t, AVX_MOVAPS, x, d);
     x64_vex_rr(&t->e, row->op[0], size == SIMD_D, x, a, b);
     cut(t, x);
-    jit_fp_normal_v(t, &fp, x, size, simd_bytes(i));
+    normal(t, &fp, x, a, b);
     define(t, x);
     jit_fp_end(t, &fp);
     return true;
 }
 
-/* FABS, FNEG: bits. how: FNEG. */
+/* FABS, FNEG: bits. */
 bool jit_vec_fp_sign(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
@@ -107,9 +118,7 @@ static void unordered(struct jit_tran *t, struct jit_fp *fp, unsigned a, unsigne
     jit_fp_none(t, fp, XT0, size, simd_bytes(jit_insn(t)));
 }
 
-/* Both orders differ for two zeros, whose signs then decide. how: how they are combined. */
-enum { FP_MAX, FP_MIN };
-
+/* Both orders differ for two zeros, whose signs then decide. */
 bool jit_vec_fp_minmax(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
@@ -133,8 +142,7 @@ bool jit_vec_fp_minmax(struct jit_tran *t, const struct jit_vec *row)
     return true;
 }
 
-/* op[0]: enum x64_avx_cmp. how: bit 0 swaps the operands, bit 1 the second is zero, bit 2 absolute
- * values. */
+/* op[0]: enum x64_avx_cmp. */
 bool jit_vec_fp_compare(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
@@ -146,11 +154,11 @@ bool jit_vec_fp_compare(struct jit_tran *t, const struct jit_vec *row)
         return false;
     jit_spoil(t);
     a = use(t, i->rn);
-    if (row->how & 2)
+    if (row->how & FP_ZERO)
         avx_zero(t, XT2);
     else
         b = use(t, i->rm);
-    if (row->how & 4) {
+    if (row->how & FP_ABSOLUTE) {
         avx_const(t, AVX_MOVAPS, XT3, 0, d ? JC_ABS_D : JC_ABS_S);
         avx(t, AVX_AND, XT1, XT3, a);
         avx(t, AVX_AND, XT2, XT3, b);
@@ -159,15 +167,15 @@ bool jit_vec_fp_compare(struct jit_tran *t, const struct jit_vec *row)
     }
     unordered(t, &fp, a, b);
     x = jit_xmm_new(t);
-    avx_i(t, jit_fp_packed(AVX_CMP, simd_size(i)), x, row->how & 1 ? b : a, row->how & 1 ? a : b,
-          row->op[0]);
+    avx_i(t, jit_fp_packed(AVX_CMP, simd_size(i)), x, row->how & FP_SWAP ? b : a,
+          row->how & FP_SWAP ? a : b, row->op[0]);
     cut(t, x);
     define(t, x);
     jit_fp_end(t, &fp);
     return true;
 }
 
-/* FADDP; how: the scalar form. */
+/* FADDP. */
 bool jit_vec_fp_pair(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
@@ -193,7 +201,7 @@ bool jit_vec_fp_pair(struct jit_tran *t, const struct jit_vec *row)
     return true;
 }
 
-/* FRINT; how: the host's mode, and 128 where it may be inexact. */
+/* FRINT. */
 bool jit_vec_fp_round(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
@@ -203,12 +211,12 @@ bool jit_vec_fp_round(struct jit_tran *t, const struct jit_vec *row)
     if (!can(t))
         return false;
     jit_spoil(t);
-    if (row->how & 128)
+    if (row->how & FP_INEXACT)
         jit_fp_inexact(t, &fp);
     a = use(t, i->rn);
     x = jit_xmm_new(t);
     avx2(t, size == SIMD_D ? AVX_ROUNDPD : AVX_ROUNDPS, x, a);
-    x64_b(&t->e, row->how & 127);
+    x64_b(&t->e, row->how & ~(unsigned)FP_INEXACT);
     cut(t, x);
     jit_fp_finite_v(t, &fp, x, size);
     define(t, x);
@@ -217,46 +225,61 @@ bool jit_vec_fp_round(struct jit_tran *t, const struct jit_vec *row)
 }
 
 /* One element of 64 bits, or of 32, by way of a general register. */
-static bool convert_scalar(struct jit_tran *t, struct jit_fp *fp, bool to_int)
+static bool convert_scalar(struct jit_tran *t, struct jit_fp *fp, bool to_int, bool is_signed)
 {
     const struct a64_insn *i = jit_insn(t);
-    bool d = simd_size(i) == SIMD_D;
+    bool d = simd_size(i) == SIMD_D, wide = d || !is_signed;
     struct x64 *e = &t->e;
     unsigned a = use(t, i->rn), x = jit_xmm_new(t);
 
     if (to_int) {
-        x64_vex_rr(e, d ? AVX_CVTTSD2SI : AVX_CVTTSS2SI, d, RAX, 0, a);
-        x64_ri(e, G_CMP, d, RAX, 1); /* overflows for INT_MIN, which is what does not fit, too */
-        jit_fp_unless(t, fp, CC_O);
+        x64_vex_rr(e, d ? AVX_CVTTSD2SI : AVX_CVTTSS2SI, wide, RAX, 0, a);
+        if (is_signed) {
+            x64_ri(e, G_CMP, d, RAX,
+                   1); /* overflows for INT_MIN, which is what does not fit, too */
+            jit_fp_unless(t, fp, CC_O);
+        } else if (d) {
+            x64_rr(e, OP_TEST, 1, RAX, RAX);
+            jit_fp_unless(t, fp, CC_S);
+        } else {
+            x64_rr(e, OP_MOV, 0, RCX, RAX);
+            x64_rr(e, OP_CMP, 1, RCX, RAX);
+            jit_fp_unless(t, fp, CC_NE);
+        }
         x64_vex_rr(e, AVX_MOVD, d, x, 0, RAX);
     } else {
         x64_vex_rr(e, AVX_MOVD_ST, d, a, 0, RAX);
+        if (d && !is_signed) {
+            x64_rr(e, OP_TEST, 1, RAX, RAX);
+            jit_fp_unless(t, fp, CC_S);
+        }
         avx_zero(t, x);
-        x64_vex_rr(e, d ? AVX_CVTSI2SD : AVX_CVTSI2SS, d, x, x, RAX);
+        x64_vex_rr(e, d ? AVX_CVTSI2SD : AVX_CVTSI2SS, wide, x, x, RAX);
     }
     define(t, x);
     jit_fp_end(t, fp);
     return true;
 }
 
-/* To and from integers, signed, without fraction bits; between formats. how: which. */
-enum { FP_FROM_INT, FP_TO_INT, FP_WIDEN, FP_NARROW };
-
+/* To and from integers without fraction bits; between formats. Only scalars may be
+ * unsigned. */
 bool jit_vec_fp_convert(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
     unsigned bytes = simd_bytes(i), size = simd_size(i), a, x;
+    bool scalar = bytes == 1u << size, ints = row->how <= FP_TO_UINT;
     struct jit_fp fp = { .count = 0 };
 
     if (!can(t) || simd_arg(i))
         return false;
-    if (row->how <= FP_TO_INT && size == SIMD_D && bytes == 16)
+    if (ints && !scalar && (size == SIMD_D || row->how >= FP_FROM_UINT))
         return false;
     jit_spoil(t);
     if (row->how != FP_WIDEN)
         jit_fp_inexact(t, &fp);
-    if (row->how <= FP_TO_INT && bytes == 1u << size)
-        return convert_scalar(t, &fp, row->how == FP_TO_INT);
+    if (ints && scalar)
+        return convert_scalar(t, &fp, row->how == FP_TO_INT || row->how == FP_TO_UINT,
+                              row->how <= FP_TO_INT);
     a = jit_xmm_use(t, i->rn, 16);
     x = jit_xmm_new(t);
     switch (row->how) {

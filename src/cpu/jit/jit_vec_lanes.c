@@ -1,6 +1,6 @@
 /* Emitters: integer vectors, lane by lane (Arm DDI 0487, C7.2). What x86 lacks for an element size
  * is made of two or three instructions where that is short, and left to the handler elsewhere. */
-#include "cpu/jit/jit_xmm.h"
+#include "cpu/jit/jit_vec_row.h"
 
 const uint16_t jit_vec_add[4] = { AVX_PADDB, AVX_PADDW, AVX_PADDD, AVX_PADDQ };
 const uint16_t jit_vec_sub[4] = { AVX_PSUBB, AVX_PSUBW, AVX_PSUBD, AVX_PSUBQ };
@@ -38,9 +38,7 @@ bool jit_vec_same(struct jit_tran *t, const struct jit_vec *row)
     return true;
 }
 
-/* how: what is made of the instructions in op, which compare a and b, or choose the greater. */
-enum { CMP_GREATER, CMP_GREATER_EQUAL, CMP_HIGHER, CMP_HIGHER_SAME, CMP_TEST };
-
+/* op compares a and b, or chooses the greater. */
 bool jit_vec_compare(struct jit_tran *t, const struct jit_vec *row)
 {
     unsigned size = simd_size(jit_insn(t)), op = row->op[size], a, b, x;
@@ -51,10 +49,10 @@ bool jit_vec_compare(struct jit_tran *t, const struct jit_vec *row)
     b = use(t, jit_insn(t)->rm);
     x = jit_xmm_new(t);
     switch (row->how) {
-    case CMP_GREATER:
+    case CMP_PLAIN:
         avx(t, op, x, a, b);
         break;
-    case CMP_GREATER_EQUAL:
+    case CMP_NOT_SWAPPED:
         avx(t, op, x, b, a);
         emit_not(t, x);
         break;
@@ -78,22 +76,19 @@ bool jit_vec_compare(struct jit_tran *t, const struct jit_vec *row)
     return true;
 }
 
-/* With zero. how: bit 0 swaps, bit 1 inverts. */
+/* With zero. */
 bool jit_vec_compare0(struct jit_tran *t, const struct jit_vec *row)
 {
     unsigned op = row->op[simd_size(jit_insn(t))], a = use(t, jit_insn(t)->rn);
     unsigned x = jit_xmm_new(t);
 
     avx_zero(t, XT1);
-    avx(t, op, x, row->how & 1 ? XT1 : a, row->how & 1 ? a : XT1);
-    if (row->how & 2)
+    avx(t, op, x, row->how & CMP0_SWAP ? XT1 : a, row->how & CMP0_SWAP ? a : XT1);
+    if (row->how & CMP0_NOT)
         emit_not(t, x);
     define(t, x);
     return true;
 }
-
-/* how: which of the eight. */
-enum { LOGIC_BIC, LOGIC_ORN, LOGIC_BSL, LOGIC_BIT, LOGIC_BIF };
 
 bool jit_vec_logic(struct jit_tran *t, const struct jit_vec *row)
 {
@@ -130,8 +125,6 @@ bool jit_vec_logic(struct jit_tran *t, const struct jit_vec *row)
     define(t, x);
     return true;
 }
-
-enum { UNARY_NEG, UNARY_ABS, UNARY_NOT };
 
 bool jit_vec_unary(struct jit_tran *t, const struct jit_vec *row)
 {
@@ -185,7 +178,7 @@ bool jit_vec_mul(struct jit_tran *t, const struct jit_vec *row)
     return true;
 }
 
-/* SABD, UABD and with accumulation. how: bit 0 signed, bit 1 accumulates. */
+/* SABD, UABD and with accumulation. */
 bool jit_vec_diff(struct jit_tran *t, const struct jit_vec *row)
 {
     static const uint16_t max[2][3] = { { AVX_PMAXUB, AVX_PMAXUW, AVX_PMAXUD },
@@ -193,43 +186,46 @@ bool jit_vec_diff(struct jit_tran *t, const struct jit_vec *row)
     static const uint16_t min[2][3] = { { AVX_PMINUB, AVX_PMINUW, AVX_PMINUD },
                                         { AVX_PMINSB, AVX_PMINSW, AVX_PMINSD } };
     const struct a64_insn *i = jit_insn(t);
-    unsigned size = simd_size(i), sign = row->how & 1, a = use(t, i->rn), b = use(t, i->rm);
-    unsigned d = row->how & 2 ? use(t, i->rd) : 0, x = jit_xmm_new(t);
+    unsigned size = simd_size(i), sign = row->how & DIFF_SIGNED, a = use(t, i->rn),
+             b = use(t, i->rm);
+    unsigned d = row->how & DIFF_ADD ? use(t, i->rd) : 0, x = jit_xmm_new(t);
 
     avx(t, max[sign][size], x, a, b);
     avx(t, min[sign][size], XT0, a, b);
     avx(t, jit_vec_sub[size], x, x, XT0);
-    if (row->how & 2)
+    if (row->how & DIFF_ADD)
         avx(t, jit_vec_add[size], x, x, d);
     define(t, x);
     return true;
 }
 
-/* Saturating, of bytes and halfwords; how: the plain operation subtracts. Where both results differ
- * something has saturated. */
-bool jit_vec_saturate(struct jit_tran *t, const struct jit_vec *row)
+/* SHADD, UHADD and the rounding ones, of bytes and halfwords. Signed ones are unsigned ones with
+ * another sign. The host's average rounds up. */
+bool jit_vec_halving(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
     unsigned size = simd_size(i), op = row->op[size], a, b, x;
-    struct x64 *e = &t->e;
-    uint8_t *none;
 
-    if (!op || simd_bytes(i) < 8)
+    if (!op)
         return false;
-    jit_spoil(t);
     a = use(t, i->rn);
     b = use(t, i->rm);
     x = jit_xmm_new(t);
-    avx(t, op, x, a, b);
-    avx(t, row->how ? jit_vec_sub[size] : jit_vec_add[size], XT0, a, b);
-    avx(t, AVX_PXOR, XT0, XT0, x);
-    if (simd_bytes(i) == 8)
-        avx2(t, AVX_MOVQ, XT0, XT0);
+    if (row->how & HALVING_SIGNED) {
+        jit_xmm_imm(t, XT0, size == SIMD_B ? 0x8080808080808080 : 0x8000800080008000);
+        avx(t, AVX_PXOR, XT1, XT0, a);
+        avx(t, AVX_PXOR, XT2, XT0, b);
+        avx(t, op, x, XT1, XT2);
+        avx(t, AVX_PXOR, x, x, XT0);
+    } else {
+        avx(t, op, x, a, b);
+    }
+    if (row->how & HALVING_DOWN) {
+        avx(t, AVX_PXOR, XT0, a, b);
+        avx_const(t, AVX_PAND, XT0, XT0, size == SIMD_B ? JC_ONE_B : JC_ONE_H);
+        avx(t, jit_vec_sub[size], x, x, XT0);
+    }
     define(t, x);
-    avx2(t, AVX_PTEST, XT0, XT0);
-    none = x64_jcc8(e, CC_E);
-    x64_mi(e, G_OR, 0, RBP, JIT_AT(fpsr), (int32_t)FPSR_QC);
-    x64_bind8(e, none);
     return true;
 }
 

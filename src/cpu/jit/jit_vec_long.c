@@ -1,6 +1,6 @@
 /* Emitters: integer vectors of elements of two sizes, neighbours, sums across lanes, dot products
  * (Arm DDI 0487, C7.2). */
-#include "cpu/jit/jit_xmm.h"
+#include "cpu/jit/jit_vec_row.h"
 
 static const uint16_t extend[2][3] = { { AVX_PMOVZXBW, AVX_PMOVZXWD, AVX_PMOVZXDQ },
                                        { AVX_PMOVSXBW, AVX_PMOVSXWD, AVX_PMOVSXDQ } };
@@ -17,8 +17,7 @@ static void widen(struct jit_tran *t, unsigned dest, unsigned src, bool is_signe
     avx2(t, extend[is_signed][simd_size(i)], dest, src);
 }
 
-/* how: bit 0 signed, bit 1 the first operand is wide already, bit 2 it is the difference of narrow
- * ones that is extended (and 1), bit 3 that is added to rd. op: on wide elements. */
+/* op: on wide elements. */
 bool jit_vec_long(struct jit_tran *t, const struct jit_vec *row)
 {
     static const uint16_t max[2][3] = { { AVX_PMAXUB, AVX_PMAXUW, AVX_PMAXUD },
@@ -26,21 +25,21 @@ bool jit_vec_long(struct jit_tran *t, const struct jit_vec *row)
     static const uint16_t min[2][3] = { { AVX_PMINUB, AVX_PMINUW, AVX_PMINUD },
                                         { AVX_PMINSB, AVX_PMINSW, AVX_PMINSD } };
     const struct a64_insn *i = jit_insn(t);
-    unsigned size = simd_size(i), sign = row->how & 1, d, x;
+    unsigned size = simd_size(i), sign = row->how & LONG_SIGNED, d, x;
     unsigned a = jit_xmm_use(t, i->rn, 16), b = jit_xmm_use(t, i->rm, 16);
 
-    d = row->how & 8 ? jit_xmm_use(t, i->rd, 16) : 0;
+    d = row->how & LONG_ADD ? jit_xmm_use(t, i->rd, 16) : 0;
     x = jit_xmm_new(t);
-    if (row->how & 4) {
+    if (row->how & LONG_DIFF) {
         avx(t, max[sign][size], XT0, a, b);
         avx(t, min[sign][size], XT1, a, b);
         avx(t, jit_vec_sub[size], XT0, XT0, XT1);
         widen(t, x, XT0, false);
-        if (row->how & 8)
+        if (row->how & LONG_ADD)
             avx(t, jit_vec_add[size + 1], x, x, d);
     } else {
         widen(t, XT0, b, sign);
-        if (!(row->how & 2)) {
+        if (!(row->how & LONG_WIDE)) {
             widen(t, x, a, sign);
             a = x;
         }
@@ -76,7 +75,7 @@ static void emit_products(struct jit_tran *t, unsigned dest, unsigned a, unsigne
     }
 }
 
-/* how: signed. op: what is done with the products and rd. */
+/* op: what is done with the products and rd. */
 bool jit_vec_mul_long(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
@@ -87,34 +86,6 @@ bool jit_vec_mul_long(struct jit_tran *t, const struct jit_vec *row)
     if (op)
         avx(t, op, x, d, x);
     jit_xmm_def(t, i->rd, x, 16);
-    return true;
-}
-
-/* XTN, SHRN: the low halves of wide elements, shifted right first. */
-bool jit_vec_narrow(struct jit_tran *t, const struct jit_vec *row)
-{
-    const struct a64_insn *i = jit_insn(t);
-    unsigned size = simd_size(i), a = jit_xmm_use(t, i->rn, 16), d, x;
-
-    (void)row;
-    d = simd_hi(i) ? jit_xmm_use(t, i->rd, 16) : 0;
-    x = jit_xmm_new(t);
-    if (simd_arg(i)) {
-        x64_avx_shift(&t->e, jit_vec_right(size + 1, false), x, a, simd_arg(i));
-        a = x;
-    }
-    if (size == SIMD_S) {
-        avx2(t, AVX_PSHUFD, x, a);
-        x64_b(&t->e, 0x08);
-    } else {
-        avx_const(t, AVX_PSHUFB, x, a, size == SIMD_B ? JC_EVEN_B : JC_EVEN_H);
-    }
-    if (simd_hi(i)) {
-        avx(t, AVX_PUNPCKLQDQ, x, d, x);
-        jit_xmm_def(t, i->rd, x, 16);
-    } else {
-        jit_xmm_def_cut(t, i->rd, x, 8);
-    }
     return true;
 }
 
@@ -148,7 +119,7 @@ void jit_vec_unzip(struct jit_tran *t, unsigned dest, unsigned a, unsigned b, un
     }
 }
 
-/* Neighbours of rm:rn: op of the even and the odd elements. how: the scalar ADDP. */
+/* Neighbours of rm:rn: op of the even and the odd elements. */
 bool jit_vec_pair(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
@@ -210,7 +181,7 @@ static bool emit_add_pairs(struct jit_tran *t, unsigned dest, unsigned a, unsign
     return true;
 }
 
-/* SADDLV, UADDLV: neighbours, then across. how: signed. */
+/* SADDLV, UADDLV: neighbours, then across. */
 bool jit_vec_add_long_across(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
@@ -226,25 +197,25 @@ bool jit_vec_add_long_across(struct jit_tran *t, const struct jit_vec *row)
     return true;
 }
 
-/* how: bit 0 signed, bit 1 adds to rd. */
+/* And with accumulation. */
 bool jit_vec_add_long_pairs(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
     unsigned size = simd_size(i), a, d, x;
 
-    if (size == SIMD_S && (row->how & 1))
+    if (size == SIMD_S && (row->how & LONG_SIGNED))
         return false;
     a = jit_xmm_use(t, i->rn, 16);
-    d = row->how & 2 ? jit_xmm_use(t, i->rd, 16) : 0;
+    d = row->how & LONG_ADD ? jit_xmm_use(t, i->rd, 16) : 0;
     x = jit_xmm_new(t);
-    emit_add_pairs(t, x, a, size, row->how & 1);
-    if (row->how & 2)
+    emit_add_pairs(t, x, a, size, row->how & LONG_SIGNED);
+    if (row->how & LONG_ADD)
         avx(t, jit_vec_add[size + 1], x, x, d);
     jit_xmm_def_cut(t, i->rd, x, simd_bytes(i));
     return true;
 }
 
-/* SDOT, UDOT: halfword products, of which neighbours are added twice. how: signed. */
+/* SDOT, UDOT: halfword products, of which neighbours are added twice. */
 bool jit_vec_dot(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);

@@ -1,6 +1,6 @@
 /* Emitters: vector immediates, copies between elements and general registers, permutations, tables
  * (Arm DDI 0487, C7.2). */
-#include "cpu/jit/jit_xmm.h"
+#include "cpu/jit/jit_vec_row.h"
 
 static unsigned use(struct jit_tran *t, unsigned r)
 {
@@ -116,7 +116,7 @@ bool jit_vec_insert(struct jit_tran *t, const struct jit_vec *row)
     return true;
 }
 
-/* how: signed. */
+/* SMOV, UMOV. */
 bool jit_vec_to_general(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
@@ -185,18 +185,15 @@ static void emit_transpose(struct jit_tran *t, unsigned x, unsigned a, unsigned 
     }
 }
 
-enum { PERMUTE_UZP, PERMUTE_TRN = 2, PERMUTE_ZIP = 4 };
-
-/* how: as above, and bit 0 for the second of two. */
 bool jit_vec_permute(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);
     unsigned a = use(t, i->rn), b = use(t, i->rm), x = jit_xmm_new(t);
-    bool second = row->how & 1;
+    bool second = row->how & PERMUTE_SECOND;
 
-    if ((row->how & 6) == PERMUTE_ZIP)
+    if (row->how & PERMUTE_ZIP)
         emit_zip(t, x, a, b, second);
-    else if ((row->how & 6) == PERMUTE_TRN)
+    else if (row->how & PERMUTE_TRN)
         emit_transpose(t, x, a, b, second);
     else
         jit_vec_unzip(t, x, a, b, simd_size(i), simd_bytes(i), second);
@@ -225,7 +222,8 @@ bool jit_vec_reverse(struct jit_tran *t, const struct jit_vec *row)
 }
 
 /* An index past 15 must have its top bit set: by a saturating addition. Each further table of the
- * four takes 16 from the indices. how: TBX, which keeps the bytes of indices past all tables. */
+ * four takes 16 from the indices. TBX keeps the bytes of indices
+ * past all tables. */
 bool jit_vec_table(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);

@@ -1,5 +1,5 @@
 /* Emitters: vector shifts by an immediate (Arm DDI 0487, C7.2). */
-#include "cpu/jit/jit_xmm.h"
+#include "cpu/jit/jit_vec_row.h"
 
 /* x86 has no shifts of bytes, and no arithmetic one of doublewords. */
 enum x64_avx_shift jit_vec_right(unsigned size, bool arithmetic)
@@ -63,16 +63,6 @@ static void emit_right_arithmetic(struct jit_tran *t, unsigned dest, unsigned sr
     }
 }
 
-enum {
-    SHIFT_LEFT,
-    SHIFT_INSERT_LEFT,
-    SHIFT_INSERT_RIGHT,
-    SHIFT_RIGHT,
-    SHIFT_ADD = 8,
-    SHIFT_ROUND = 16,
-    SHIFT_SIGNED = 32
-};
-
 /* XT2 = the last bit that a right shift by n loses, for rounding. */
 static void emit_last_bit(struct jit_tran *t, unsigned src, unsigned size, unsigned n)
 {
@@ -98,7 +88,6 @@ static void emit_insert(struct jit_tran *t, unsigned x, unsigned d, unsigned siz
     avx(t, AVX_POR, x, x, XT1);
 }
 
-/* how: as above. */
 bool jit_vec_shift(struct jit_tran *t, const struct jit_vec *row)
 {
     const struct a64_insn *i = jit_insn(t);

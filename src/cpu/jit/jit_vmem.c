@@ -3,7 +3,7 @@
  * are taken apart, and single elements, are the handler's.
  */
 #include "cpu/jit/jit_access.h"
-#include "cpu/jit/jit_vec.h"
+#include "cpu/jit/jit_xmm.h"
 #include "cpu/vmem.h"
 
 #define B8   1u
@@ -12,32 +12,56 @@
 #define D64  8u
 #define Q128 16u
 
-/* V register = bytes at [RDX + RAX + at], zero-extended. Uses RCX for the short ones, and XMM0. */
+/* Where a register is made: one that keeps it for the rest of the block, or XMM0. */
+static unsigned new_reg(struct jit_tran *t)
+{
+    return jit_xmm_can(t) ? jit_xmm_new(t) : 0;
+}
+
+static void set_reg(struct jit_tran *t, unsigned r, unsigned xmm, unsigned bytes)
+{
+    if (jit_xmm_can(t))
+        jit_xmm_def(t, r, xmm, bytes);
+    else
+        jit_v_put(t, r, xmm);
+}
+
+/* V register = bytes at [RDX + RAX + at], zero-extended. Uses RCX for the short ones. */
 static void emit_load_at(struct jit_tran *t, unsigned r, unsigned bytes, unsigned at)
 {
+    unsigned x = new_reg(t);
     struct x64 *e = &t->e;
 
     switch (bytes) {
     case B8:
     case H16:
         x64_rmx(e, bytes == B8 ? OP_MOVZX8 : OP_MOVZX16, 0, RCX, RDX, RAX, 0, (int32_t)at);
-        x64_rr(e, VX_MOVD, 0, 0, RCX);
+        x64_rr(e, VX_MOVD, 0, x, RCX);
         break;
     default:
         x64_rmx(e,
                 bytes == S32   ? VX_MOVD
                 : bytes == D64 ? VX_MOVQ
                                : VX_MOVUPS,
-                0, 0, RDX, RAX, 0, (int32_t)at);
+                0, x, RDX, RAX, 0, (int32_t)at);
         break;
     }
-    jit_v_put(t, r, 0);
+    set_reg(t, r, x, bytes);
 }
 
 static void emit_store_at(struct jit_tran *t, unsigned r, unsigned bytes, unsigned at)
 {
+    unsigned x = t->xmm_of[r];
     struct x64 *e = &t->e;
 
+    if (bytes >= S32 && x != JIT_NONE && t->xmm[x].valid >= bytes) {
+        x64_rmx(e,
+                bytes == S32   ? VX_MOVD_ST
+                : bytes == D64 ? VX_MOVQ_ST
+                               : VX_MOVUPS_ST,
+                0, x, RDX, RAX, 0, (int32_t)at);
+        return;
+    }
     switch (bytes) {
     case B8:
     case H16:
@@ -195,6 +219,7 @@ static bool emit_replicate(struct jit_tran *t)
     if (vmem_reg_bytes(i) == 8)
         x64_vec_rr(e, VX_MOVQ, 0, 0);
     jit_v_put(t, i->rd, 0);
+    jit_xmm_forget(t, i->rd);
     emit_advance(t);
     jit_end_way(t, &way);
     return true;

@@ -39,6 +39,8 @@ void jit_xmm_constants(struct jit_stubs *stubs, struct x64 *e)
     fill(&c[JC_NIBBLE], 0x0f0f0f0f0f0f0f0f, 0x0f0f0f0f0f0f0f0f);
     fill(&c[JC_COUNT], 0x0302020102010100, 0x0403030203020201);
     fill(&c[JC_TABLE], 0x7070707070707070, 0x7070707070707070);
+    fill(&c[JC_HALF_S], 0x3effffff, 0);
+    fill(&c[JC_HALF_D], 0x3fdfffffffffffff, 0);
     fill(&c[JC_SIXTEEN], 0x1010101010101010, 0x1010101010101010);
     while ((uintptr_t)e->at & 15)
         x64_b(e, 0);

@@ -12,6 +12,7 @@
 
 #include "cpu/jit/jit_features.h"
 #include "cpu/jit/jit_int.h"
+#include "cpu/jit/jit_vec.h"
 #include "cpu/jit/x64_avx.h"
 #include "cpu/simd.h"
 
@@ -39,17 +40,14 @@ enum jit_const {
     JC_REV32_H,
     JC_REV64_B,
     JC_REV64_H,
-    JC_NIBBLE,  /* 15 in all bytes */
-    JC_COUNT,   /* bits set in each number below 16 */
-    JC_TABLE,   /* 0x70 in all bytes: TBL */
+    JC_NIBBLE, /* 15 in all bytes */
+    JC_COUNT,  /* bits set in each number below 16 */
+    JC_TABLE,  /* 0x70 in all bytes: TBL */
+    JC_HALF_S, /* the number below 1/2, in the lowest lane */
+    JC_HALF_D,
     JC_SIXTEEN, /* 16 in all bytes */
     JC_CONSTANTS,
 };
-static inline int32_t jit_v_at(unsigned r)
-{
-    return (int32_t)(offsetof(struct cpu, v) + sizeof(union vreg) * r) - JIT_BIAS;
-}
-
 static inline bool jit_xmm_can(const struct jit_tran *t)
 {
     return (t->state & JIT_FP) && (t->jit->features & JIT_AVX);
@@ -110,13 +108,6 @@ static inline void avx_ones(struct jit_tran *t, unsigned dest)
     avx(t, AVX_PCMPEQD, dest, dest, dest);
 }
 
-/* A row of what vector instructions are translated by (jit_vec.c). */
-struct jit_vec {
-    bool (*emit)(struct jit_tran *t, const struct jit_vec *row);
-    uint16_t op[4]; /* by element size; 0: the handler does it */
-    uint8_t how;    /* the emitter's own */
-};
-
 /*
  * Floating point as fp/softfp_host.h has it: the host's result is taken when FPSR.IXC is set
  * already, and the result is one that raises nothing else; otherwise the handler does it all again.
@@ -124,6 +115,7 @@ struct jit_vec {
 struct jit_fp {
     uint8_t *from[4]; /* jumps to the handler */
     unsigned count;
+    struct jit_zero zero; /* concerns the first of them */
 };
 
 static inline bool jit_fp_can(const struct jit_tran *t)
@@ -142,6 +134,9 @@ void jit_fp_normal(struct jit_tran *t, struct jit_fp *fp, unsigned xmm, unsigned
 void jit_fp_finite_v(struct jit_tran *t, struct jit_fp *fp, unsigned xmm, unsigned size);
 void jit_fp_normal_v(struct jit_tran *t, struct jit_fp *fp, unsigned xmm, unsigned size,
                      unsigned bytes);
+/* Behind jit_fp_normal() and jit_fp_normal_v(): a result that is zero because one of the operands
+ * in a and b is, is fine, too. bytes: 0 for scalars. */
+void jit_fp_or_zero(struct jit_tran *t, struct jit_fp *fp, struct jit_zero zero);
 /* No lane of a mask may be set. Uses RAX. */
 void jit_fp_none(struct jit_tran *t, struct jit_fp *fp, unsigned mask, unsigned size,
                  unsigned bytes);
@@ -158,46 +153,6 @@ static inline unsigned jit_fp_scalar(unsigned op, unsigned size)
 {
     return op | (size == SIMD_D ? X64_F2 : X64_F3);
 }
-
-/* Emitters of the rows; each file says which of the instructions it has. */
-bool jit_vec_same(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_compare(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_compare0(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_logic(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_unary(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_mul(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_diff(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_saturate(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_count(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_dot(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_pair(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_across(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_add_long_across(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_add_long_pairs(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_long(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_mul_long(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_narrow(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_shift(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_shift_long(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_permute(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_reverse(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_ext(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_table(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_imm(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_logic_imm(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_dup(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_dup_general(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_insert(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_insert_general(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_to_general(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_fp(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_fp_muladd(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_fp_sign(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_fp_minmax(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_fp_compare(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_fp_pair(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_fp_round(struct jit_tran *t, const struct jit_vec *row);
-bool jit_vec_fp_convert(struct jit_tran *t, const struct jit_vec *row);
 
 /* Forms that several files build from. pairs: dest = the even or odd elements of b:a (of 8 or 16
  * bytes each); dest is none of the operands. Uses XT4, XT5. */

@@ -90,6 +90,7 @@ enum x64_avx {
     AVX_PMULLW = AVX_66(0xd5),
     AVX_PMULHW = AVX_66(0xe5),
     AVX_PMULHUW = AVX_66(0xe4),
+    AVX_PMULHRSW = AVX_38(0x0b),
     AVX_PMULLD = AVX_38(0x40),
     AVX_PMULUDQ = AVX_66(0xf4),
     AVX_PMULDQ = AVX_38(0x28),
