@@ -40,7 +40,7 @@ int jit_create(struct soc *soc, const struct jit_config *config, struct jit **re
         return err_set(err, ENOMEM, "translator: out of memory");
     lock_init(&jit->lock);
     jit->soc = soc;
-    jit->size = align_down(config->bytes, JIT_CODE_MIN);
+    jit->size = config->bytes ? align_down(config->bytes, JIT_CODE_MIN) : JIT_CODE_SIZE;
     jit->tlb_at = (int32_t)offsetof(struct cpu_whole, tlb) - JIT_BIAS;
     jit->jumps_at = (int32_t)offsetof(struct cpu_whole, jumps) - JIT_BIAS;
     jit->counting = config->stats;
