@@ -63,10 +63,10 @@ enum hv_jit_mode {
 
 struct hv_jit {
     enum hv_jit_mode mode;
-    uint64_t cache_bytes;
-    bool stats; /* log at the end what it did */
-    bool perf;  /* names of its code for profilers */
-    bool dump;  /* log translations of the instruction at dump_va */
+    uint64_t cache_bytes; /* host code that is kept; 0: the engine's own choice */
+    bool stats;           /* log at the end what it did */
+    bool perf;            /* names of its code for profilers */
+    bool dump;            /* log translations of the instruction at dump_va */
     gva_t dump_va;
 };
 

@@ -11,7 +11,6 @@
 #include "lib/ign_int.h"
 
 #define MEM_MIN       (16 * MIB)
-#define JIT_CACHE     (64 * MIB)
 #define JIT_CACHE_MIN (1 * MIB)
 #define JIT_CACHE_MAX (1 * GIB)
 
@@ -105,7 +104,7 @@ static struct hv_jit files_jit(const struct ign_options *options)
 
     return (struct hv_jit){
         .mode = modes[options->jit],
-        .cache_bytes = options->jit_cache ? options->jit_cache : JIT_CACHE,
+        .cache_bytes = options->jit_cache,
         .stats = options->jit_stats,
         .perf = options->jit_perf,
         .dump = options->jit_dump,

@@ -28,12 +28,12 @@ cat /proc/interrupts
 """
 
 
-def run(program, guest, disk, before_reading):
+def run(program, guest, disk, before_reading, *options):
     """One run. Returns (console, "N instructions, RAM sum")."""
     script = base64.b64encode(SCRIPT.encode()).decode()
     child = subprocess.Popen(
         [str(program), "boot", str(guest / "Image"), "--initramfs", str(guest / "initramfs"),
-         "--disk", str(disk), "--deterministic", "--stats", "--append",
+         "--disk", str(disk), "--deterministic", "--stats", *options, "--append",
          f"quiet cryptomgr.notests ign.exec={script}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
@@ -64,14 +64,18 @@ def wait_until_it_stands_still(child):
 
 
 def test_two_runs_are_the_same(program, guest, ext4, tmp_path):
+    """Translated, interpreted, with a code cache that is emptied all the time, and with a slow reader."""
     results = []
-    for name, before_reading in (("a", lambda child: None), ("b", wait_until_it_stands_still)):
+    for name, before_reading, options in (
+            ("a", lambda child: None, []),
+            ("b", wait_until_it_stands_still, ["--jit-cache", "1M"]),
+            ("c", lambda child: None, ["--jit", "off"])):
         disk = tmp_path / name
         shutil.copyfile(ext4, disk)
-        console, stats = run(program, guest, disk, before_reading)
+        console, stats = run(program, guest, disk, before_reading, *options)
         assert b"\n30000\r\n" in console
         results.append((console, stats, hashlib.sha256(disk.read_bytes()).hexdigest()))
-    assert results[0] == results[1]
+    assert results[0] == results[1] == results[2]
 
 
 def test_more_than_one_vcpu_is_refused(program, guest):

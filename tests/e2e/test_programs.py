@@ -1,8 +1,11 @@
 """C programs that check the CPU from inside the guest: tests/guest/programs.
 
-One machine is booted a number of CPUs and runs one program after the other; each program is a test.
+One machine is booted a number of CPUs and runs one program after the other; each program is a test. On the
+software CPU they are translated; for one number of CPUs they run interpreted, too, and with LONG=1 those for one
+CPU in lockstep.
 """
 
+import functools
 import os
 import pathlib
 import platform
@@ -49,21 +52,37 @@ SAME = ("integer", "floating", "neon", "crypto")
 SPREAD = ("litmus", "stack")
 
 
+
+def cases():
+    """(value of --jit, CPUs, program), those of one machine together."""
+    every = {("auto", cpus, name) for name, numbers in PROGRAMS.items() for cpus in numbers}
+    if os.environ.get("IGNITION_ACCEL", "soft") == "soft":
+        every |= {("off", numbers[0], name) for name, numbers in PROGRAMS.items()}
+        if LONG and platform.machine() == "x86_64":
+            every |= {("lockstep", 1, name) for name, numbers in PROGRAMS.items() if 1 in numbers}
+    return sorted(every)
+
+
+def scale(jit):
+    """Lockstep is long enough as it is."""
+    return 1 if jit == "lockstep" else SCALE
+
+
 class Guests:
     """tiny with the programs in /programs, one machine at a time; one that failed is not used again."""
 
     def __init__(self, args, folder):
         self.args, self.folder = args, folder
-        self.machine, self.cpus = None, 0
+        self.machine, self.kind = None, None
 
-    def run(self, cpus, command, spread=False):
-        if self.cpus != cpus:
+    def run(self, jit, cpus, command, spread=False):
+        if self.kind != (jit, cpus):
             self.close()
         try:
             if not self.machine:
-                self.cpus = cpus
-                self.machine = Machine(self.args + ["--smp", str(cpus)],
-                                       log=self.folder / f"console{cpus}.log")
+                self.kind = (jit, cpus)
+                self.machine = Machine(self.args + ["--smp", str(cpus), "--jit", jit],
+                                       log=self.folder / f"console-{jit}-{cpus}.log")
                 self.machine.shell()
                 self.machine.child.timeout *= SCALE
             if spread:
@@ -119,18 +138,18 @@ def run_elsewhere(program, *args):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def elsewhere(name):
-    return run_elsewhere(FOLDER / name, str(SCALE))
+@functools.cache
+def elsewhere(name, times):
+    return run_elsewhere(FOLDER / name, str(times))
 
 
-@pytest.mark.parametrize("cpus, name", sorted(
-    (cpus, name) for name, numbers in PROGRAMS.items() for cpus in numbers))
-def test_program(guests, cpus, name):
-    status, output = guests.run(cpus, f"/programs/{name} {SCALE}", spread=name in SPREAD)
+@pytest.mark.parametrize("jit, cpus, name", cases())
+def test_program(guests, jit, cpus, name):
+    status, output = guests.run(jit, cpus, f"/programs/{name} {scale(jit)}", spread=name in SPREAD)
     assert status == 0, output
     assert "ok " in output and "FAILED" not in output, output
     if name in SAME:
-        assert output.splitlines() == elsewhere(name).splitlines()
+        assert output.splitlines() == elsewhere(name, scale(jit)).splitlines()
 
 
 def test_every_program_that_was_built_is_run():

@@ -45,7 +45,7 @@ int jit_create(struct soc *soc, const struct jit_config *config, struct jit **re
     jit->features = jit_features_host();
     if (config->without)
         jit->features &= ~jit_features_parse(config->without);
-    jit->size = align_down(config->bytes, JIT_CODE_MIN);
+    jit->size = config->bytes ? align_down(config->bytes, JIT_CODE_MIN) : JIT_CODE_SIZE;
     jit->tlb_at = (int32_t)offsetof(struct cpu_whole, tlb) - JIT_BIAS;
     jit->jumps_at = (int32_t)offsetof(struct cpu_whole, jumps) - JIT_BIAS;
     jit->counting = config->stats;

@@ -44,7 +44,7 @@ struct jit_stats {
 
 /* What a machine's translator is to be like. */
 struct jit_config {
-    uint64_t bytes; /* of host code, JIT_CODE_MIN to JIT_CODE_MAX */
+    uint64_t bytes; /* of host code, JIT_CODE_MIN to JIT_CODE_MAX; 0: JIT_CODE_SIZE */
     bool lockstep;  /* every block is compared with the interpreter: jit_lockstep(); one vCPU */
     bool stats;     /* count, for jit_log_stats() */
     bool perf;      /* tell profilers the names of translated code */

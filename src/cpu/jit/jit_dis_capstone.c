@@ -45,7 +45,8 @@ size_t jit_dis_next(struct jit_dis *dis, const uint8_t *code, size_t len, uint64
         return dis && dis->what == JIT_DIS_HOST ? 1 : len < 4 ? len : 4;
     }
     size = insn->size;
-    snprintf(ret_text, JIT_DIS_TEXT, "%.31s %.80s", insn->mnemonic, insn->op_str);
+    snprintf(ret_text, JIT_DIS_TEXT, "%.31s%s%.80s", insn->mnemonic, *insn->op_str ? " " : "",
+             insn->op_str);
     cs_free(insn, 1);
     return size;
 }

@@ -1,6 +1,8 @@
 /* The software engine behind the seam, running bare-metal guests of a few instructions. */
 #include <errno.h>
 
+#include <stdlib.h>
+
 #include "../test.h"
 #include "arch/sysreg.h"
 #include "base/clock.h"
@@ -67,6 +69,7 @@ static int setup_with(void **state, struct hv_config config)
     assert_int_equal(gmem_create(&rig.mem, &err), 0);
     assert_int_equal(gmem_add(rig.mem, RAM, 4 * MIB, true, &err), 0);
     config.mem = rig.mem;
+    config.jit.mode = getenv("IGNITION_TEST_JIT") ? HV_JIT_ON : HV_JIT_OFF;
     assert_int_equal(rig.ops->create(&config, &rig.hv, &err), 0);
     assert_int_equal(rig.ops->map(rig.hv, RAM, rig.mem->regions[0].host, 4 * MIB,
                                   HV_READ | HV_WRITE | HV_EXEC, &err),
@@ -602,6 +605,26 @@ static void test_deterministic_sleep_takes_no_time(void **state)
     assert_int_equal(rig->ops->guest_ns(rig->hv), 100 * NS_PER_S + 2);
 }
 
+/* Where there is no translator, only who insists on one is refused. */
+static void test_translation_is_the_hosts_matter(void **state)
+{
+    struct rig *rig = *state;
+    struct hv_config config = { .mem = rig->mem, .vcpus = 1, .cpu = "portable" };
+    struct hv *hv;
+    struct err err;
+    int rc;
+
+    assert_int_equal(rig->ops->create(&config, &hv, &err), 0);
+    rig->ops->destroy(hv);
+    config.jit.mode = HV_JIT_ON;
+    rc = rig->ops->create(&config, &hv, &err);
+    if (rc == 0)
+        rig->ops->destroy(hv);
+    else
+        assert_err(rc, ENOTSUP, err,
+                   "there is a translator for x86-64 Linux hosts alone; use --jit off");
+}
+
 static void test_what_it_cannot_do_is_said(void **state)
 {
     struct rig *rig = *state;
@@ -617,8 +640,12 @@ static void test_what_it_cannot_do_is_said(void **state)
     config.deterministic = true;
     assert_err(rig->ops->create(&config, &hv, &err), ENOTSUP, err,
                "deterministic execution is for one vCPU, not 2; use --smp 1");
-    config.vcpus = 1;
     config.deterministic = false;
+    config.jit.mode = HV_JIT_LOCKSTEP;
+    assert_err(rig->ops->create(&config, &hv, &err), ENOTSUP, err,
+               "lockstep is for one vCPU, not 2; use --smp 1");
+    config.jit.mode = HV_JIT_AUTO;
+    config.vcpus = 1;
     config.cpu = "host";
     assert_err(rig->ops->create(&config, &hv, &err), ENOTSUP, err,
                "the software CPU has no model host; use --cpu portable or --cpu max");
@@ -692,6 +719,7 @@ int main(void)
         T(test_dirty_tracking),
         T(test_protect_and_unmap),
         T(test_instructions_are_counted),
+        cmocka_unit_test_setup_teardown(test_translation_is_the_hosts_matter, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deterministic_time_is_exact, setup_deterministic,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_deterministic_sleep_takes_no_time, setup_deterministic,

@@ -314,6 +314,9 @@ static void test_options_out_of_range(void **state)
     REFUSED(kernel.fd, -1, "kernel");
     REFUSED(console_out, 1, "on_console");
     REFUSED(accel, "quantum", "quantum");
+    REFUSED(jit, (enum ign_jit)(IGN_JIT_LOCKSTEP + 1), "jit");
+    REFUSED(jit_cache, (1 << 20) - 1, "jit_cache");
+    REFUSED(jit_cache, (UINT64_C(1) << 30) + 1, "jit_cache");
     REFUSED(cpu, "z80", "z80");
     REFUSED(initramfs.path, "/nowhere/initramfs", "/nowhere/initramfs");
 #undef REFUSED
