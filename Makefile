@@ -20,7 +20,7 @@ lab: ## an arm64 machine with KVM, emulated: a shell in it
 bench: all guest ## ours and QEMU side by side
 	@bench/bench.py
 
-guest: ## prepare a guest: RECIPE=tiny
+guest: ## prepare a guest: RECIPE=tiny or debian
 	@guest/build.py $(RECIPE)
 
 format: ## lay out the C code

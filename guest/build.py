@@ -150,6 +150,7 @@ def main():
     def say(text):
         print(f"guest {args.recipe}: {text}", file=sys.stderr, flush=True)
 
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # depmod, mke2fs: an ordinary user does not look there
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         print(build(Recipe(args.recipe), args.out, args.update, say))

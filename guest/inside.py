@@ -140,6 +140,9 @@ def complete(job):
     shutil.copytree(job.extra, job.root, symlinks=True, dirs_exist_ok=True)
     command(["chroot", job.root, "/bin/sh", "-e", "-c", job.finish], stdin=subprocess.DEVNULL,
             env={"PATH": PATH, "LC_ALL": "C", "SOURCE_DATE_EPOCH": str(job.epoch)})
+    if not os.path.lexists(job.root / "sbin/init"):
+        raise Failure("no /sbin/init in the new system; name a package that brings one, such as "
+                      "sysvinit-core")
     for folder, folders, files in os.walk(job.root):
         for path in [folder, *(os.path.join(folder, name) for name in folders + files)]:
             when = min(int(os.lstat(path).st_mtime), job.epoch)
@@ -153,13 +156,14 @@ def make_image(job):
     command(["mke2fs", "-q", "-t", "ext4", "-U", job.uuid, "-E",
              f"hash_seed={job.uuid},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0",
              "-d", job.root, job.image, f"{job.size_mib}M"], env=env)
-    # mke2fs takes the time of an inode's last change from the tree, where nobody can set it.
+    # mke2fs takes these from the tree, where nobody can set the change of an inode, and where the
+    # kernel notes the use of a link.
     stat = command(["dumpe2fs", "-h", job.image]).stdout
     count, free = (int(re.search(rf"^{what}: +(\d+)$", stat, re.M).group(1))
                    for what in ("Inode count", "Free inodes"))
     changes = "".join(f"sif <{inode}> {field} @{job.epoch}\n"
                       for inode in [2, *range(11, count - free + 1)]
-                      for field in ("ctime", "crtime"))
+                      for field in ("atime", "ctime", "crtime"))
     command(["debugfs", "-w", "-f", "-", job.image], input=changes, env=env)
     command(["e2fsck", "-f", "-n", job.image])
 
@@ -177,7 +181,6 @@ def main():
     os.umask(0o022)
     job = Job(**json.loads(sys.argv[1]))
     os.environ.update(LC_ALL="C", TZ="UTC", SOURCE_DATE_EPOCH=str(job.epoch))
-    os.environ["PATH"] += ":/usr/sbin:/sbin"  # where an ordinary user does not look
 
     def say(text):
         print("say", text, flush=True)

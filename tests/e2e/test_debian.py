@@ -98,6 +98,7 @@ def test_boots_to_a_login_and_powers_off(command, debian, tmp_path, cpus):
         assert m.ok("ps -o args= 1").startswith("init")
         assert m.ok("findmnt -n -o SOURCE,FSTYPE /").split() == ["/dev/vda", "ext4"]
         assert "rw" in m.ok("findmnt -n -o OPTIONS /").split(",")
+        assert m.ok("bash -c 'cat <(echo a pipe in /dev/fd)'") == "a pipe in /dev/fd"
         assert m.ok("dpkg --audit; dpkg-query -f '${db:Status-Abbrev}\\n' -W | sort -u").split() == ["ii"]
         m.send("poweroff\r")
         assert m.wait() == 0
