@@ -1,10 +1,4 @@
-/*
- * Emitters: loads and stores of general registers (Arm DDI 0487, C6.2).
- *
- * An access that the TLB has for the current view is done in place; everything else (a miss, a page
- * crossing, a device, a fault) is left to the interpreter's handler of the whole instruction, in
- * code behind the block. So nothing of an instruction is done before its TLB look-up has succeeded.
- */
+/* Emitters: loads and stores of general registers (Arm DDI 0487, C6.2). */
 #include "cpu/jit/jit_access.h"
 
 /* What a load makes of memory. */
