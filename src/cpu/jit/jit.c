@@ -38,6 +38,7 @@ int jit_create(struct soc *soc, const struct jit_config *config, struct jit **re
     struct x64 e;
     int rc;
 
+    assert(!config->lockstep || soc->vcpus == 1);
     if (!jit)
         return err_set(err, ENOMEM, "translator: out of memory");
     lock_init(&jit->lock);
@@ -300,12 +301,16 @@ const uint8_t *jit_follow(struct cpu *c, const struct jit_link *link_rx)
     struct jit_link *link =
         (struct jit_link *)(void *)(jit->rw + ((const uint8_t *)link_rx - jit->rx));
     struct jit_block *block;
+    struct jit_link to;
 
     jit_count(jit, JIT_COUNT_FOLLOW);
-    c->pc = c->jit_va + 4 * (gva_t)link->target;
+    lock_take(&jit->lock);
+    to = *link;
+    lock_drop(&jit->lock);
+    c->pc = c->jit_va + 4 * (gva_t)to.target;
     if (UNLIKELY(jit->log))
         return NULL;
-    block = block_at(c, link->page + 4 * (gpa_t)link->target, link->state);
+    block = block_at(c, to.page + 4 * (gpa_t)to.target, to.state);
     if (!block)
         return NULL;
     lock_take(&jit->lock);

@@ -37,8 +37,6 @@ static const struct field fields[] = { { "pc", F_(pc) },
 #undef X_
 #undef F_
 
-#define WORDS_SHOWN 64
-
 struct report {
     char *first; /* ERR_MAX */
     gva_t va;    /* of the block */
@@ -124,7 +122,7 @@ static void tell_block(const struct cpu *c, const struct jit_block *block)
 
     log_error("lockstep", "the block, at physical address %#" PRIx64 ", state %u:", block->gpa,
               block->state);
-    for (unsigned n = 0; n < block->count && n < WORDS_SHOWN; n++) {
+    for (unsigned n = 0; n < block->count; n++) {
         char text[JIT_DIS_TEXT];
 
         jit_dis_next(dis, code + 4 * n, 4, before->pc + 4 * n, text);
@@ -132,9 +130,11 @@ static void tell_block(const struct cpu *c, const struct jit_block *block)
                   load_le32(code + 4 * n), text);
     }
     jit_dis_close(dis);
-    for (unsigned r = 0; r < 32; r += 2)
-        log_error("lockstep", "  before: x%-2u %#18" PRIx64 "  %s%-2u %#18" PRIx64, r, before->x[r],
-                  r == 30 ? "sp, x" : "x", r + 1, before->x[r + 1]);
+    for (unsigned r = 0; r < 30; r += 2)
+        log_error("lockstep", "  before: x%-2u %#18" PRIx64 "  x%-2u %#18" PRIx64, r, before->x[r],
+                  r + 1, before->x[r + 1]);
+    log_error("lockstep", "  before: x30 %#18" PRIx64 "  sp  %#18" PRIx64, before->x[30],
+              before->x[REG_SP]);
     log_error("lockstep", "  before: nzcv %#" PRIx64 " fpcr %#" PRIx64 " fpsr %#" PRIx64,
               before->nzcv, before->fpcr, before->fpsr);
 }

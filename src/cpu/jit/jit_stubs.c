@@ -119,7 +119,8 @@ static void make_handler(struct jit_stubs *stubs, struct x64 *e, const uint8_t *
     x64_rr(e, OP_MOV, 1, RSI, RDX);
     call_c(e, (uintptr_t)jit_handle);
     x64_ri(e, G_ADD, 1, RSP, 8);
-    x64_rr(e, OP_TEST, 0, RAX, RAX);
+    x64_b(e, 0x84); /* test al, al: of a bool the rest of RAX is anything */
+    x64_b(e, 0xc0);
     stop = x64_jcc8(e, CC_E);
     load_pinned(e);
     x64_b(e, 0xc3);
