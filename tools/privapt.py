@@ -188,8 +188,11 @@ def unpack(path, folder):
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     done = subprocess.run(["dpkg-deb", "-x", str(path), str(folder)], capture_output=True, text=True,
                           check=False)
+    if "No space left on device" in done.stderr:
+        raise AptError(f"{folder}: no space left on the device; make room there")
     if done.returncode != 0:
-        raise AptError(f"unpack {path}: {done.stderr.strip()}; remove the file and try again")
+        reason = (done.stderr.strip().splitlines() or ["no message"])[0]
+        raise AptError(f"unpack {path}: {reason}; remove the file and try again")
 
 
 def debian_sources(arch):

@@ -63,10 +63,11 @@ def test_a_killed_build_leaves_nothing_in_the_way(tree):
     assert str(tree.root) not in pathlib.Path("/proc/self/mounts").read_text()
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tree):
+@pytest.mark.parametrize("size", ["60m", "160m"], ids=["unpacking", "installing"])
+def test_a_full_disk_is_told_and_leaves_nothing(tree, size):
     out = tree.root / "small"
     out.mkdir()
-    script = 'mount -t tmpfs -o size=100m small "$0" && "$@"; status=$?; ls -A "$0"; exit $status'
+    script = f'mount -t tmpfs -o size={size} small "$0" && "$@"; status=$?; ls -A "$0"; exit $status'
     ids = [] if os.geteuid() == 0 else ["--map-root-user", "--map-auto"]
     done = subprocess.run(["unshare", "--mount", *ids, "sh", "-c", script, out,
                            *tree.command("debian", "--out", str(out))],
