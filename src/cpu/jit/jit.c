@@ -97,8 +97,15 @@ static unsigned state_of(const struct cpu *c)
     return state;
 }
 
-/* The key has the context that fetches are made under, and the state; bits that no two addresses
- * of one half differ in. */
+/* Bits 63:49 are those of bit 48: addresses that are not so must not be looked for, because the key
+ * stands there in a tag, and the guest could make one that is another state's. */
+static bool is_canonical(gva_t va)
+{
+    return va >> 48 == 0 || va >> 48 == 0xffff;
+}
+
+/* The key has the context that fetches are made under, and the state; bits that no two canonical
+ * addresses of one half differ in. */
 static uint64_t key_of(const struct cpu *c, unsigned state)
 {
     return (c->tlb->base[c->el] >> 2 << 5 | state) << 49;
@@ -226,7 +233,8 @@ static const uint8_t *find_code(struct cpu *c)
 
     c->jit_key = key_of(c, state_of(c));
     jump = jump_slot(c, c->pc);
-    if (LIKELY(jump->tag == (c->pc ^ c->jit_key) && !c->il && *jump->host != JMP)) {
+    if (LIKELY(jump->tag == (c->pc ^ c->jit_key) && is_canonical(c->pc) && !c->il &&
+               *jump->host != JMP)) {
         c->jit_va = align_down(c->pc, CODE_PAGE_SIZE);
         return jump->host;
     }

@@ -137,6 +137,12 @@ static void emit_return(struct jit_tran *t)
 
     settle_at_end(t);
     jit_get(t, 1, RCX, jit_insn(t)->rn);
+    /* Only an address of the state's own half, and canonical, has no bits where the key is. */
+    x64_rr(e, OP_MOV, 1, RDX, RCX);
+    x64_shift_i(e, SH_SAR, 1, RDX, 48);
+    if (t->state & JIT_EL1)
+        x64_ri(e, G_ADD, 1, RDX, 1);
+    x64_jcc_to(e, CC_NE, t->jit->stubs.lookup);
     x64_rr(e, OP_MOV, 1, RDX, RCX);
     x64_rm(e, OP_XOR, 1, RDX, RBP, JIT_AT(jit_key));
     x64_rm(e, OP_MOV, 0, RAX, RBP, JIT_AT(jit_top));

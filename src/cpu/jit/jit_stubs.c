@@ -143,9 +143,15 @@ static void make_lookup(const struct jit *jit, struct jit_stubs *stubs, struct x
                         const uint8_t *out)
 {
     int32_t host_at = jit->jumps_at + (int32_t)offsetof(struct jit_jump, host);
-    uint8_t *miss;
+    uint8_t *odd, *miss;
 
     stubs->lookup = e->at;
+    /* Only a canonical address: its bits 63:48 are 0 or -1. */
+    x64_rr(e, OP_MOV, 1, RAX, RCX);
+    x64_shift_i(e, SH_SAR, 1, RAX, 48);
+    x64_ri(e, G_ADD, 1, RAX, 1);
+    x64_ri(e, G_CMP, 1, RAX, 1);
+    odd = x64_jcc8(e, CC_A);
     x64_head(e, OP_LEA, 0, RDX, RCX, 0); /* lea edx, [rcx * 4] */
     x64_b(e, RDX << 3 | 4);
     x64_b(e, 2 << 6 | RCX << 3 | 5);
@@ -159,6 +165,7 @@ static void make_lookup(const struct jit *jit, struct jit_stubs *stubs, struct x
     x64_rm(e, OP_MOV_ST, 1, RCX, RBP, JIT_AT(jit_va));
     x64_head(e, 0xff, 0, 4, RDX, RBP); /* jmp [rbp + rdx + host_at] */
     x64_memx(e, 4, RBP, RDX, 0, host_at);
+    x64_bind8(e, odd);
     x64_bind8(e, miss);
     store_pinned(e);
     x64_rr(e, OP_MOV, 1, RSI, RCX);

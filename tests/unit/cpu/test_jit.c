@@ -24,9 +24,10 @@
 #define BLOCK_MAX (2 * MIB)
 #define EL1H      UINT64_C(5)
 
-#define FPCR_DN BIT(25)
-#define NAN_1   UINT64_C(0x7ff8000000000001) /* quiet, with a payload */
-#define NAN_DEF UINT64_C(0x7ff8000000000000)
+#define FPCR_DN      BIT(25)
+#define FPSR_IXC_BIT BIT(4)
+#define NAN_1        UINT64_C(0x7ff8000000000001) /* quiet, with a payload */
+#define NAN_DEF      UINT64_C(0x7ff8000000000000)
 
 enum {
     ADD_X0_1 = 0x91000400,
@@ -34,6 +35,7 @@ enum {
     SUB_X0_1 = 0xd1000400,
     B_NEXT = 0x14000001,
     BLR_X1 = 0xd63f0020,
+    BR_X1 = 0xd61f0020,
     DC_CVAU_X1 = 0xd50b7b21,
     DSB = 0xd5033b9f,
     FADD_D0 = 0x1e622820, /* fadd d0, d1, d2 */
@@ -352,6 +354,39 @@ static void test_floating_point_state_changes_between_blocks(void **state)
     assert_int_equal(c->sys.elr_el1, CODE);
 }
 
+/* Addresses that are those of the same code in another state but for the bits where a tag has its
+ * key: they are not canonical, and must fault as they do on any CPU. */
+static void test_a_jump_cannot_reach_another_state(void **state)
+{
+    static const uint32_t jumps[] = { BR_X1, BLR_X1, RET };
+    struct rig *rig = *state;
+    struct cpu *c = rig->c;
+
+    RIG_PUT(rig, CODE, bl(CODE, CALLEE), ADD_X0_1, SVC);
+    RIG_PUT(rig, CALLEE, SVC);
+    for (unsigned bit = 48; bit < 56; bit++) { /* above that, the rig has addresses tagged */
+        for (unsigned n = 0; n < ARRAY_LEN(jumps); n++) {
+            gva_t target = (CODE + 4) ^ BIT(bit);
+
+            /* The code behind the call is in the jump cache and in the ring, under one state ... */
+            c->fpsr = 0;
+            run(rig, CODE + 4);
+            run(rig, CODE);
+            /* ... and is looked for under another. */
+            c->fpsr = FPSR_IXC_BIT;
+            c->x[0] = 10;
+            c->x[1] = c->x[30] = target;
+            rig_poke(rig, WRITER, jumps[n]);
+            rig_enter(rig, WRITER, 0);
+            assert_int_equal(rig_run(rig), CPU_STOP_HVC);
+            assert_int_equal(FIELD_GET(ESR_EC, c->sys.esr_el1), EC_IABT_LOWER);
+            assert_int_equal(c->sys.elr_el1, target);
+            assert_int_equal(c->sys.far_el1, target);
+            assert_int_equal(c->x[0], 10);
+        }
+    }
+}
+
 /* The interpreter has decoded a word, and only the translator is told that it has changed. */
 static void differ(struct rig *rig, uint32_t word, const char *text)
 {
@@ -454,6 +489,7 @@ int main(void)
         TEST(test_another_page_behind_an_address, setup),
         TEST(test_a_return_to_a_page_that_was_replaced, setup),
         TEST(test_floating_point_state_changes_between_blocks, setup),
+        TEST(test_a_jump_cannot_reach_another_state, setup),
         TEST(test_lockstep_finds_a_wrong_register, setup_lockstep),
         TEST(test_lockstep_finds_wrong_memory, setup_lockstep),
         TEST(test_lockstep_goes_on_where_both_are_the_same, setup_lockstep),
