@@ -265,6 +265,8 @@ bool jit_stays(const struct jit_tran *t, unsigned op, const struct a64_insn *i)
     bool el1 = t->state & JIT_EL1;
     unsigned field = pstate_field(i);
 
+    if (t->jit->log) /* in lockstep blocks end where the interpreter's do */
+        return false;
     if (op == A64_MSR_imm)
         return el1 && (field == PSTATE_DAIFSET || field == PSTATE_DAIFCLR || field == PSTATE_PAN);
     return op == A64_MSR &&
