@@ -10,22 +10,13 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "block/disk_layer.h"
-#include "ignition.h"
+#include "lib/ign_int.h"
 
 #define READ_CHUNK (256 * KIB)
 
 _Static_assert(sizeof(((struct ign_disk_info *)0)->base) ==
                    sizeof(((struct disk_layer_info *)0)->base),
                "paths are not cut");
-
-static int ign_disk_fail(struct ign_error *ret, const struct err *err, int rc)
-{
-    if (rc < 0 && ret) {
-        ret->code = -rc;
-        snprintf(ret->message, sizeof(ret->message), "%s", err->msg);
-    }
-    return rc;
-}
 
 static int disk_file_open(const char *what, const char *path, int flags, struct err *err)
 {
@@ -74,7 +65,7 @@ int ign_disk_info(const char *path, struct ign_disk_info *ret_info, struct ign_e
 {
     struct err err = { 0 };
 
-    return ign_disk_fail(ret_err, &err, disk_file_info(path, ret_info, &err));
+    return ign_error_set(ret_err, &err, disk_file_info(path, ret_info, &err));
 }
 
 /* Open a layer's file and its base. *ret_fd and *ret_base_fd are the caller's, also after an error.
@@ -143,7 +134,7 @@ int ign_disk_check(const char *path, const char *base, struct ign_error *ret_err
     } else {
         disk_close(parent);
     }
-    return ign_disk_fail(ret_err, &err, rc);
+    return ign_error_set(ret_err, &err, rc);
 }
 
 int ign_disk_commit(const char *path, const char *base, struct ign_error *ret_err)
@@ -157,5 +148,5 @@ int ign_disk_commit(const char *path, const char *base, struct ign_error *ret_er
     if (rc == 0)
         rc = disk_layer_commit(fd, path, parent, &err);
     disk_close(parent);
-    return ign_disk_fail(ret_err, &err, rc);
+    return ign_error_set(ret_err, &err, rc);
 }

@@ -6,8 +6,6 @@
 #include "hv/hv.h"
 #include "ignition.h"
 
-_Static_assert(IGN_MESSAGE_MAX >= ERR_MAX, "messages are not cut");
-
 int ign_host_engine(unsigned index, struct ign_host_engine *ret_engine)
 {
     const struct hv_ops *automatic;

@@ -79,11 +79,6 @@ void jit_destroy(struct jit *jit)
     free(jit);
 }
 
-void jit_without(struct jit *jit, unsigned features)
-{
-    jit->features &= ~features;
-}
-
 static unsigned state_of(const struct cpu *c)
 {
     unsigned sa = c->el == 0 ? BIT(4) : BIT(3); /* SCTLR_EL1.SA0, SA */
@@ -293,9 +288,8 @@ const uint8_t *jit_lookup(struct cpu *c, gva_t va)
     return find_code(c);
 }
 
-/* Let a jump go to a block. Other vCPUs may be executing it: four bytes, aligned or within a cache
- * line or not, are read whole or as they were, for the bytes of one direct jump are fetched again
- * until they are stable; both targets are right. */
+/* Let a jump go to a block. Other vCPUs may be executing it: its displacement lies in one cache
+ * line (jit_align()), so they see the old one or the new one, and both targets are right. */
 static void patch(uint8_t *rel32, const uint8_t *target)
 {
     int32_t disp = (int32_t)(target - (rel32 + 4));

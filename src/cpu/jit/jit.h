@@ -59,9 +59,6 @@ MUST_CHECK int jit_create(struct soc *soc, const struct jit_config *config, stru
                           struct err *err);
 void jit_destroy(struct jit *jit); /* NULL is fine; no vCPU runs */
 
-/* For tests: do not use these features of the host (enum jit_feature). Nothing has run yet. */
-void jit_without(struct jit *jit, unsigned features);
-
 /* Execute translated code from c->pc until the run loop has to look. Between instructions. Leaves
  * by cpu_escape() for exceptions. Returns false when the instruction at c->pc could not be
  * translated: nothing was executed. */
