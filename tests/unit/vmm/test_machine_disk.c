@@ -220,6 +220,25 @@ static void test_a_restart_waits_for_requests_in_flight(void **state)
     rig_fini(&rig);
 }
 
+/* An interrupt of the old machine's must not come when its controller is gone. */
+static void test_requests_end_as_a_restart_begins(void **state)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        const volatile uint8_t *marker;
+        struct rig rig;
+
+        rig_init(&rig);
+        begin_writes(&rig);
+        marker = vd_at(&rig.vd, MARKER);
+        machine_reset(rig.machine);
+        gate_set(false);
+        while (*marker)
+            sched_yield();
+        assert_int_equal(gate_inside(), 0);
+        rig_fini(&rig);
+    }
+}
+
 static void test_the_end_waits_for_requests_in_flight(void **state)
 {
     struct rig rig;
@@ -240,6 +259,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_pause_waits_for_requests_in_flight),
         cmocka_unit_test(test_a_restart_waits_for_requests_in_flight),
+        cmocka_unit_test(test_requests_end_as_a_restart_begins),
         cmocka_unit_test(test_the_end_waits_for_requests_in_flight),
     };
 
