@@ -13,7 +13,7 @@ disk   what a guest reads and writes past its page cache: bench/disk.py. The fig
 
 These four are what runs when nothing is named. Besides, and longer:
 
-compute  kernels of integer, floating-point, cryptographic and atomic instructions in a guest
+compute  kernels of integer, floating-point, cryptographic, atomic and system instructions in a guest
          (--kernel, --rounds, --seconds, --clock; --ours-arg adds an option for ours)
 smp      the same with two threads on two vCPUs against one
 

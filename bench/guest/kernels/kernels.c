@@ -24,10 +24,8 @@ static const struct {
     const char *name;
     const struct kernel *kernels;
 } classes[] = {
-    { "integer", integer_kernels },
-    { "float", float_kernels },
-    { "crypto", crypto_kernels },
-    { "atomic", atomic_kernels },
+    { "integer", integer_kernels }, { "float", float_kernels },   { "crypto", crypto_kernels },
+    { "atomic", atomic_kernels },   { "system", system_kernels },
 };
 #define CLASSES (sizeof(classes) / sizeof(classes[0]))
 

@@ -17,7 +17,8 @@ struct kernel {
 };
 
 /* A class is what a geometric mean is taken over. The last row has no name. */
-extern const struct kernel integer_kernels[], float_kernels[], crypto_kernels[], atomic_kernels[];
+extern const struct kernel integer_kernels[], float_kernels[], crypto_kernels[], atomic_kernels[],
+    system_kernels[];
 
 extern const uint32_t sha256_constants[64];
 extern const uint32_t sha256_initial[8];

@@ -96,3 +96,11 @@ static inline uint64_t exclusive_add(uint64_t *word, uint64_t add)
                      : "memory");
     return old;
 }
+
+static inline uint64_t counter_read(void)
+{
+    uint64_t count;
+
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(count));
+    return count;
+}

@@ -107,3 +107,8 @@ static inline uint64_t exclusive_add(uint64_t *word, uint64_t add)
     }
     return old;
 }
+
+static inline uint64_t counter_read(void)
+{
+    return __builtin_ia32_rdtsc();
+}
