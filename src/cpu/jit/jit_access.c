@@ -127,7 +127,7 @@ void jit_write_back(struct jit_tran *t, enum jit_mode mode)
 {
     const struct a64_insn *i = jit_insn(t);
 
-    if (mode == JIT_OFFSET)
+    if (mode != JIT_POST && mode != JIT_PRE)
         return;
     if (mode == JIT_POST && i->imm)
         x64_rm(&t->e, OP_LEA, 1, RCX, RAX, (int32_t)i->imm);

@@ -14,7 +14,17 @@
 
 enum { JIT_READ, JIT_WRITE };
 
-enum jit_mode { JIT_OFFSET, JIT_POST, JIT_PRE };
+/* Where the address comes from; the base is written back by JIT_POST and JIT_PRE. */
+enum jit_mode { JIT_OFFSET, JIT_POST, JIT_PRE, JIT_INDEXED, JIT_LITERAL };
+
+/* A load or store of one or two general registers. */
+struct jit_memory {
+    uint16_t op;   /* the host's move */
+    uint8_t w;     /* 1: its register has 64 bits */
+    uint8_t bytes; /* in memory, of one register; 0: the instruction is none of these */
+    bool store, pair, user;
+    uint8_t mode; /* enum jit_mode */
+};
 
 /* The way to the handler, which several jumps of one instruction may take. */
 struct jit_way {
@@ -40,6 +50,11 @@ void jit_aligned(struct jit_tran *t, struct jit_way *way, unsigned size);
 void jit_tlb(struct jit_tran *t, struct jit_way *way, unsigned len, unsigned write, bool user);
 /* The same for an aligned access: RDX = the host's address, RCX = the guest-physical one. */
 void jit_tlb_place(struct jit_tran *t, struct jit_way *way, unsigned write);
+
+/* What an instruction (enum a64_op) does. */
+const struct jit_memory *jit_memory_of(unsigned op);
+/* One register of it: memory is at RAX + RDX + at. Uses RCX. */
+void jit_move_register(struct jit_tran *t, const struct jit_memory *m, unsigned r, int32_t at);
 
 /* The instruction and those behind it, if they are a run of accesses that one look-up does for.
  * False: they are not, and nothing was done. */

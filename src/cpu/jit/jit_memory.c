@@ -1,239 +1,127 @@
 /* Emitters: loads and stores of general registers (Arm DDI 0487, C6.2). */
 #include "cpu/jit/jit_access.h"
 
-/* What a load makes of memory. */
-struct load {
-    uint16_t op;
-    uint8_t w, bytes;
-};
-
-static void emit_load_at(struct jit_tran *t, struct jit_way *way, struct load load,
-                         enum jit_mode mode, bool user)
-{
-    const struct a64_insn *i = jit_insn(t);
-    unsigned dest = jit_dest(i->rd, RCX);
-
-    jit_tlb(t, way, load.bytes, JIT_READ, user);
-    jit_write_back(t, mode);
-    x64_rmx(&t->e, load.op, load.w, dest, RDX, RAX, 0, 0);
-    jit_put(t, i->rd, dest);
-    jit_end_way(t, way);
-}
-
-static void emit_store_at(struct jit_tran *t, struct jit_way *way, unsigned bytes,
-                          enum jit_mode mode, bool user)
-{
-    static const uint16_t ops[] = {
-        [1] = OP_MOV_ST8,
-        [2] = OP_MOV_ST16,
-        [4] = OP_MOV_ST,
-        [8] = OP_MOV_ST,
-    };
-    const struct a64_insn *i = jit_insn(t);
-
-    jit_tlb(t, way, bytes, JIT_WRITE, user);
-    x64_rmx(&t->e, ops[bytes], bytes == 8, jit_use(t, 1, RCX, i->rd), RDX, RAX, 0, 0);
-    jit_write_back(t, mode);
-    jit_end_way(t, way);
-}
-
-static void emit_load(struct jit_tran *t, struct load load, enum jit_mode mode, bool user)
-{
-    struct jit_way way = { .count = 0 };
-
-    jit_settle(t);
-    jit_base(t, &way, mode == JIT_POST ? 0 : jit_insn(t)->imm);
-    emit_load_at(t, &way, load, mode, user);
-}
-
-static void emit_store(struct jit_tran *t, unsigned bytes, enum jit_mode mode, bool user)
-{
-    struct jit_way way = { .count = 0 };
-
-    jit_settle(t);
-    jit_base(t, &way, mode == JIT_POST ? 0 : jit_insn(t)->imm);
-    emit_store_at(t, &way, bytes, mode, user);
-}
-
-static void emit_load_indexed(struct jit_tran *t, struct load load)
-{
-    struct jit_way way = { .count = 0 };
-
-    jit_settle(t);
-    jit_indexed(t, &way);
-    emit_load_at(t, &way, load, JIT_OFFSET, false);
-}
-
-static void emit_store_indexed(struct jit_tran *t, unsigned bytes)
-{
-    struct jit_way way = { .count = 0 };
-
-    jit_settle(t);
-    jit_indexed(t, &way);
-    emit_store_at(t, &way, bytes, JIT_OFFSET, false);
-}
-
-static void emit_load_literal(struct jit_tran *t, struct load load)
-{
-    struct jit_way way = { .count = 0 };
-
-    jit_settle(t);
-    jit_literal(t);
-    emit_load_at(t, &way, load, JIT_OFFSET, false);
-}
-
-static void emit_load_pair(struct jit_tran *t, struct load load, enum jit_mode mode)
-{
-    const struct a64_insn *i = jit_insn(t);
-    struct jit_way way = { .count = 0 };
-    unsigned dest;
-
-    jit_settle(t);
-    jit_base(t, &way, mode == JIT_POST ? 0 : i->imm);
-    jit_tlb(t, &way, 2u * load.bytes, JIT_READ, false);
-    jit_write_back(t, mode);
-    dest = jit_dest(i->rd, RCX);
-    x64_rmx(&t->e, load.op, load.w, dest, RDX, RAX, 0, 0);
-    jit_put(t, i->rd, dest);
-    dest = jit_dest(i->ra, RCX);
-    x64_rmx(&t->e, load.op, load.w, dest, RDX, RAX, 0, load.bytes);
-    jit_put(t, i->ra, dest);
-    jit_end_way(t, &way);
-}
-
-static void emit_store_pair(struct jit_tran *t, unsigned bytes, enum jit_mode mode)
-{
-    const struct a64_insn *i = jit_insn(t);
-    struct jit_way way = { .count = 0 };
-    struct x64 *e = &t->e;
-
-    jit_settle(t);
-    jit_base(t, &way, mode == JIT_POST ? 0 : i->imm);
-    jit_tlb(t, &way, 2 * bytes, JIT_WRITE, false);
-    x64_rmx(e, OP_MOV_ST, bytes == 8, jit_use(t, 1, RCX, i->rd), RDX, RAX, 0, 0);
-    x64_rmx(e, OP_MOV_ST, bytes == 8, jit_use(t, 1, RCX, i->ra), RDX, RAX, 0, (int32_t)bytes);
-    jit_write_back(t, mode);
-    jit_end_way(t, &way);
-}
+/* The rows of an instruction with all its ways to address; `unscaled` is its LDUR or STUR. */
+#define ROW(op_, w_, bytes_, ...)                        \
+    {                                                    \
+        .op = op_, .w = w_, .bytes = bytes_, __VA_ARGS__ \
+    }
+#define SINGLE(name, unscaled, ...)                                             \
+    [A64_##name##_imm] = ROW(__VA_ARGS__), [A64_##unscaled] = ROW(__VA_ARGS__), \
+    [A64_##name##_post] = ROW(__VA_ARGS__, .mode = JIT_POST),                   \
+    [A64_##name##_pre] = ROW(__VA_ARGS__, .mode = JIT_PRE),                     \
+    [A64_##name##_reg] = ROW(__VA_ARGS__, .mode = JIT_INDEXED)
+#define PAIR(name, ...)                                                     \
+    [A64_##name] = ROW(__VA_ARGS__, .pair = true),                          \
+    [A64_##name##_post] = ROW(__VA_ARGS__, .pair = true, .mode = JIT_POST), \
+    [A64_##name##_pre] = ROW(__VA_ARGS__, .pair = true, .mode = JIT_PRE)
 
 /* The handler's name tells what an encoding does, whatever row it came from. */
-#define LOAD_CASES(name, unscaled, op_, w_, bytes_)                        \
-    case A64_##name##_imm:                                                 \
-    case A64_##unscaled:                                                   \
-        emit_load(t, (struct load){ op_, w_, bytes_ }, JIT_OFFSET, false); \
-        return true;                                                       \
-    case A64_##name##_post:                                                \
-        emit_load(t, (struct load){ op_, w_, bytes_ }, JIT_POST, false);   \
-        return true;                                                       \
-    case A64_##name##_pre:                                                 \
-        emit_load(t, (struct load){ op_, w_, bytes_ }, JIT_PRE, false);    \
-        return true;                                                       \
-    case A64_##name##_reg:                                                 \
-        emit_load_indexed(t, (struct load){ op_, w_, bytes_ });            \
-        return true;
+static const struct jit_memory memory_ops[A64_OPS + 1] = {
+    SINGLE(LDRB, LDURB, OP_MOVZX8, 0, 1),
+    SINGLE(LDRH, LDURH, OP_MOVZX16, 0, 2),
+    SINGLE(LDR_w, LDUR_w, OP_MOV, 0, 4),
+    SINGLE(LDR_x, LDUR_x, OP_MOV, 1, 8),
+    SINGLE(LDRSB_w, LDURSB_w, OP_MOVSX8, 0, 1),
+    SINGLE(LDRSH_w, LDURSH_w, OP_MOVSX16, 0, 2),
+    SINGLE(LDRSB_x, LDURSB_x, OP_MOVSX8, 1, 1),
+    SINGLE(LDRSH_x, LDURSH_x, OP_MOVSX16, 1, 2),
+    SINGLE(LDRSW, LDURSW, OP_MOVSXD, 1, 4),
+    SINGLE(STRB, STURB, OP_MOV_ST8, 0, 1, .store = true),
+    SINGLE(STRH, STURH, OP_MOV_ST16, 0, 2, .store = true),
+    SINGLE(STR_w, STUR_w, OP_MOV_ST, 0, 4, .store = true),
+    SINGLE(STR_x, STUR_x, OP_MOV_ST, 1, 8, .store = true),
+    PAIR(LDP_w, OP_MOV, 0, 4),
+    PAIR(LDP_x, OP_MOV, 1, 8),
+    PAIR(LDPSW, OP_MOVSXD, 1, 4),
+    PAIR(STP_w, OP_MOV_ST, 0, 4, .store = true),
+    PAIR(STP_x, OP_MOV_ST, 1, 8, .store = true),
+    [A64_LDNP_w] = ROW(OP_MOV, 0, 4, .pair = true),
+    [A64_LDNP_x] = ROW(OP_MOV, 1, 8, .pair = true),
+    [A64_STNP_w] = ROW(OP_MOV_ST, 0, 4, .pair = true, .store = true),
+    [A64_STNP_x] = ROW(OP_MOV_ST, 1, 8, .pair = true, .store = true),
+    [A64_LDTRB] = ROW(OP_MOVZX8, 0, 1, .user = true),
+    [A64_LDTRH] = ROW(OP_MOVZX16, 0, 2, .user = true),
+    [A64_LDTR_w] = ROW(OP_MOV, 0, 4, .user = true),
+    [A64_LDTR_x] = ROW(OP_MOV, 1, 8, .user = true),
+    [A64_STTRB] = ROW(OP_MOV_ST8, 0, 1, .store = true, .user = true),
+    [A64_STTRH] = ROW(OP_MOV_ST16, 0, 2, .store = true, .user = true),
+    [A64_STTR_w] = ROW(OP_MOV_ST, 0, 4, .store = true, .user = true),
+    [A64_STTR_x] = ROW(OP_MOV_ST, 1, 8, .store = true, .user = true),
+    [A64_LDR_w_lit] = ROW(OP_MOV, 0, 4, .mode = JIT_LITERAL),
+    [A64_LDR_x_lit] = ROW(OP_MOV, 1, 8, .mode = JIT_LITERAL),
+    [A64_LDRSW_lit] = ROW(OP_MOVSXD, 1, 4, .mode = JIT_LITERAL),
+};
 
-#define STORE_CASES(name, unscaled, bytes_)       \
-    case A64_##name##_imm:                        \
-    case A64_##unscaled:                          \
-        emit_store(t, bytes_, JIT_OFFSET, false); \
-        return true;                              \
-    case A64_##name##_post:                       \
-        emit_store(t, bytes_, JIT_POST, false);   \
-        return true;                              \
-    case A64_##name##_pre:                        \
-        emit_store(t, bytes_, JIT_PRE, false);    \
-        return true;                              \
-    case A64_##name##_reg:                        \
-        emit_store_indexed(t, bytes_);            \
-        return true;
+#undef ROW
+#undef SINGLE
+#undef PAIR
 
-#define USER_LOAD(name, op_, w_, bytes_)                                  \
-    case A64_##name:                                                      \
-        emit_load(t, (struct load){ op_, w_, bytes_ }, JIT_OFFSET, true); \
-        return true;
-
-#define USER_STORE(name, bytes_)                 \
-    case A64_##name:                             \
-        emit_store(t, bytes_, JIT_OFFSET, true); \
-        return true;
-
-#define PAIR_CASES(name, hint, emit, how) \
-    case A64_##name:                      \
-    case A64_##hint:                      \
-        emit(t, how, JIT_OFFSET);         \
-        return true;                      \
-    case A64_##name##_post:               \
-        emit(t, how, JIT_POST);           \
-        return true;                      \
-    case A64_##name##_pre:                \
-        emit(t, how, JIT_PRE);            \
-        return true;
-
-static const struct load word = { OP_MOV, 0, 4 }, dword = { OP_MOV, 1, 8 },
-                         sword = { OP_MOVSXD, 1, 4 };
-
-static bool memory_pairs(struct jit_tran *t, enum a64_op op)
+const struct jit_memory *jit_memory_of(unsigned op)
 {
-    switch (op) {
-        PAIR_CASES(LDP_w, LDNP_w, emit_load_pair, word)
-        PAIR_CASES(LDP_x, LDNP_x, emit_load_pair, dword)
-        PAIR_CASES(STP_w, STNP_w, emit_store_pair, 4)
-        PAIR_CASES(STP_x, STNP_x, emit_store_pair, 8)
-    case A64_LDPSW:
-        emit_load_pair(t, sword, JIT_OFFSET);
-        return true;
-    case A64_LDPSW_post:
-        emit_load_pair(t, sword, JIT_POST);
-        return true;
-    case A64_LDPSW_pre:
-        emit_load_pair(t, sword, JIT_PRE);
-        return true;
-    default:
-        return false;
+    return &memory_ops[op];
+}
+
+void jit_move_register(struct jit_tran *t, const struct jit_memory *m, unsigned r, int32_t at)
+{
+    unsigned host = m->store ? jit_use(t, 1, RCX, r) : jit_dest(r, RCX);
+
+    x64_rmx(&t->e, m->op, m->w, host, RDX, RAX, 0, at);
+    if (!m->store)
+        jit_put(t, r, host);
+}
+
+static void emit_address(struct jit_tran *t, struct jit_way *way, enum jit_mode mode)
+{
+    switch (mode) {
+    case JIT_OFFSET:
+    case JIT_PRE:
+        jit_base(t, way, jit_insn(t)->imm);
+        break;
+    case JIT_POST:
+        jit_base(t, way, 0);
+        break;
+    case JIT_INDEXED:
+        jit_indexed(t, way);
+        break;
+    case JIT_LITERAL:
+        jit_literal(t);
+        break;
     }
+}
+
+/* The base is written back when nothing can fail any more: behind a store, which may be of the
+ * base; in front of a load, which decides when both write the same register. */
+static void emit_access(struct jit_tran *t, const struct jit_memory *m)
+{
+    const struct a64_insn *i = jit_insn(t);
+    struct jit_way way = { .count = 0 };
+
+    jit_settle(t);
+    emit_address(t, &way, m->mode);
+    jit_tlb(t, &way, m->bytes * (m->pair ? 2u : 1u), m->store ? JIT_WRITE : JIT_READ, m->user);
+    if (!m->store)
+        jit_write_back(t, m->mode);
+    jit_move_register(t, m, i->rd, 0);
+    if (m->pair)
+        jit_move_register(t, m, i->ra, m->bytes);
+    if (m->store)
+        jit_write_back(t, m->mode);
+    jit_end_way(t, &way);
+}
+
+static bool is_prefetch(enum a64_op op)
+{
+    return op == A64_PRFM_imm || op == A64_PRFUM || op == A64_PRFM_reg || op == A64_PRFM_lit;
 }
 
 bool jit_memory(struct jit_tran *t, enum a64_op op)
 {
-    if (jit_group(t))
-        return true;
-    switch (op) {
-        LOAD_CASES(LDRB, LDURB, OP_MOVZX8, 0, 1)
-        LOAD_CASES(LDRH, LDURH, OP_MOVZX16, 0, 2)
-        LOAD_CASES(LDR_w, LDUR_w, OP_MOV, 0, 4)
-        LOAD_CASES(LDR_x, LDUR_x, OP_MOV, 1, 8)
-        LOAD_CASES(LDRSB_w, LDURSB_w, OP_MOVSX8, 0, 1)
-        LOAD_CASES(LDRSH_w, LDURSH_w, OP_MOVSX16, 0, 2)
-        LOAD_CASES(LDRSB_x, LDURSB_x, OP_MOVSX8, 1, 1)
-        LOAD_CASES(LDRSH_x, LDURSH_x, OP_MOVSX16, 1, 2)
-        LOAD_CASES(LDRSW, LDURSW, OP_MOVSXD, 1, 4)
-        STORE_CASES(STRB, STURB, 1)
-        STORE_CASES(STRH, STURH, 2)
-        STORE_CASES(STR_w, STUR_w, 4)
-        STORE_CASES(STR_x, STUR_x, 8)
-        USER_LOAD(LDTRB, OP_MOVZX8, 0, 1)
-        USER_LOAD(LDTRH, OP_MOVZX16, 0, 2)
-        USER_LOAD(LDTR_w, OP_MOV, 0, 4)
-        USER_LOAD(LDTR_x, OP_MOV, 1, 8)
-        USER_STORE(STTRB, 1)
-        USER_STORE(STTRH, 2)
-        USER_STORE(STTR_w, 4)
-        USER_STORE(STTR_x, 8)
-    case A64_LDR_w_lit:
-        emit_load_literal(t, word);
-        return true;
-    case A64_LDR_x_lit:
-        emit_load_literal(t, dword);
-        return true;
-    case A64_LDRSW_lit:
-        emit_load_literal(t, sword);
-        return true;
-    case A64_PRFM_imm:
-    case A64_PRFUM:
-    case A64_PRFM_reg:
-    case A64_PRFM_lit:
-        return true;
-    default:
-        return memory_pairs(t, op);
-    }
+    const struct jit_memory *m = jit_memory_of(op);
+
+    if (!m->bytes)
+        return is_prefetch(op); /* which does nothing */
+    if (!jit_group(t))
+        emit_access(t, m);
+    return true;
 }
