@@ -5,6 +5,7 @@
 #include "cpu/code.h"
 #include "cpu/jit/jit.h"
 #include "cpu/jit/x64.h"
+#include "cpu/jit/x64_jump.h"
 #include "cpu/soc.h"
 #include "cpu/tlb.h"
 
@@ -74,14 +75,6 @@ struct jit_stubs {
     uint8_t *vectors; /* constants for vector code: jit_xmm.h */
     uint8_t *counter; /* RAX = the counter */
     uint8_t *crc32;   /* two constants, 16-byte aligned */
-};
-
-/* What a call of the interpreter's handler has to know, packed into one number. */
-struct jit_where {
-    gpa_t page;     /* guest-physical page */
-    unsigned block; /* first instruction of the block, in the page */
-    unsigned insn;  /* this one */
-    unsigned count; /* instructions in the block */
 };
 
 /* C code that stubs call. */
@@ -314,8 +307,11 @@ void jit_enter(struct cpu *c, const struct jit_block *block);
 /* jit_stats.c */
 void jit_count_handled(struct jit *jit, uint32_t word);
 
-/* jit_tran.c */
+/* jit_handle.c: the present instruction, packed, as jit_handle() wants it; and one further on. */
 uint64_t jit_where_now(const struct jit_tran *t);
+uint64_t jit_where_behind(uint64_t where, unsigned insns);
+
+/* jit_tran.c */
 struct jit_cold *jit_cold(struct jit_tran *t, enum jit_cold_kind kind, uint8_t *from);
 /* End the block: go to a byte offset from the start of the page. */
 void jit_goto(struct jit_tran *t, int64_t offset);
@@ -328,12 +324,16 @@ void jit_align(struct jit_tran *t, unsigned skip);
 void jit_call_handler(struct jit_tran *t);
 /* Translate and enter into the table, or NULL when the cache is full. */
 struct jit_block *jit_translate(struct jit *jit, struct cpu *c, gpa_t gpa, unsigned state);
+
+/* jit_find.c */
 struct jit_block *jit_find(struct jit *jit, gpa_t gpa, unsigned state);
+void jit_publish(struct jit *jit, struct jit_block *block);
 void jit_unpublish(struct jit *jit, struct jit_block *block);
 unsigned jit_page_slot(gpa_t gpa);
 
 /* The emitters, by class of the decode table: true when they have translated the instruction. */
 bool jit_arith(struct jit_tran *t, enum a64_op op);
+bool jit_logic(struct jit_tran *t, enum a64_op op); /* tried by jit_arith() */
 bool jit_bits(struct jit_tran *t, enum a64_op op);
 bool jit_branch(struct jit_tran *t, enum a64_op op);
 bool jit_memory(struct jit_tran *t, enum a64_op op);
@@ -347,3 +347,9 @@ bool jit_atomic(struct jit_tran *t, enum a64_op op);
 bool jit_vmem(struct jit_tran *t, enum a64_op op);
 bool jit_crypto(struct jit_tran *t, enum a64_op op);
 bool jit_crc(struct jit_tran *t, enum a64_op op);
+
+/* jit_arith.c: rd = rn op host (RCX, or the home of a register), with EFLAGS as op leaves them; the
+ * same with rm; RCX = rm, shifted. */
+void jit_op_host(struct jit_tran *t, unsigned op, unsigned w, unsigned host);
+void jit_op_reg(struct jit_tran *t, unsigned op, unsigned w);
+void jit_op_shifted(struct jit_tran *t, unsigned w);

@@ -16,9 +16,6 @@
 #define INSN_BYTES  512
 #define BLOCK_BYTES 512
 
-#define WHERE_COUNT 7 /* bits of jit_where */
-#define WHERE_INSN  10
-
 static bool is_branch(unsigned op)
 {
     return op != A64_OPS && a64_rows[op].cls == A64_CLASS_BRANCH;
@@ -68,23 +65,6 @@ static void decode(struct jit_tran *t)
         if (is_branch(op) || leaves(t, op, i))
             break;
     }
-}
-
-uint64_t jit_where_now(const struct jit_tran *t)
-{
-    return (t->page >> TLB_PAGE_SHIFT) << (WHERE_COUNT + 2 * WHERE_INSN) |
-           (uint64_t)t->first << (WHERE_COUNT + WHERE_INSN) |
-           (uint64_t)(t->first + t->n) << WHERE_COUNT | t->count;
-}
-
-static struct jit_where unpack(uint64_t where)
-{
-    return (struct jit_where){
-        .page = where >> (WHERE_COUNT + 2 * WHERE_INSN) << TLB_PAGE_SHIFT,
-        .block = where >> (WHERE_COUNT + WHERE_INSN) & low_mask(WHERE_INSN),
-        .insn = where >> WHERE_COUNT & low_mask(WHERE_INSN),
-        .count = where & low_mask(WHERE_COUNT),
-    };
 }
 
 struct jit_cold *jit_cold(struct jit_tran *t, enum jit_cold_kind kind, uint8_t *from)
@@ -197,7 +177,7 @@ static void emit_cold(struct jit_tran *t, const struct jit_cold *cold)
     switch (cold->kind) {
     case JIT_COLD_HANDLER:
         for (unsigned n = 0; n <= cold->more; n++) {
-            x64_mov_imm(e, RDX, cold->where + ((uint64_t)n << WHERE_COUNT));
+            x64_mov_imm(e, RDX, jit_where_behind(cold->where, n));
             x64_call_to(e, t->jit->stubs.handler);
         }
         jit_xmm_reload(t, cold);
@@ -354,48 +334,6 @@ static void emit_block(struct jit_tran *t)
     assert(t->e.at - t->block->entry <= BLOCK_BYTES + (ptrdiff_t)t->count * INSN_BYTES);
 }
 
-static unsigned hash_of(gpa_t gpa, unsigned state)
-{
-    uint64_t h = (gpa >> 2 ^ (uint64_t)state << 40) * UINT64_C(0x9e3779b97f4a7c15);
-
-    return (unsigned)(h >> 48) % JIT_HASH;
-}
-
-unsigned jit_page_slot(gpa_t gpa)
-{
-    return (unsigned)(gpa >> TLB_PAGE_SHIFT) % JIT_PAGES;
-}
-
-struct jit_block *jit_find(struct jit *jit, gpa_t gpa, unsigned state)
-{
-    struct jit_block *block =
-        atomic_load_explicit(&jit->hash[hash_of(gpa, state)], memory_order_acquire);
-
-    while (block && (block->gpa != gpa || block->state != state))
-        block = atomic_load_explicit(&block->next, memory_order_acquire);
-    return block;
-}
-
-static void publish(struct jit *jit, struct jit_block *block)
-{
-    struct jit_block *_Atomic *head = &jit->hash[hash_of(block->gpa, block->state)];
-    unsigned slot = jit_page_slot(block->gpa);
-
-    block->page_next = jit->page[slot];
-    jit->page[slot] = block;
-    atomic_store_explicit(&block->next, atomic_load(head), memory_order_relaxed);
-    atomic_store_explicit(head, block, memory_order_release);
-}
-
-void jit_unpublish(struct jit *jit, struct jit_block *block)
-{
-    struct jit_block *_Atomic *at = &jit->hash[hash_of(block->gpa, block->state)];
-
-    while (atomic_load(at) != block)
-        at = &atomic_load(at)->next;
-    atomic_store(at, atomic_load(&block->next));
-}
-
 struct jit_block *jit_translate(struct jit *jit, struct cpu *c, gpa_t gpa, unsigned state)
 {
     uint64_t start_ns = clock_mono_ns();
@@ -428,7 +366,7 @@ struct jit_block *jit_translate(struct jit *jit, struct cpu *c, gpa_t gpa, unsig
     jit_find_wants(t);
     t->block->flags_lost = !t->want[t->count];
     emit_block(t);
-    publish(jit, t->block);
+    jit_publish(jit, t->block);
     jit->stats.blocks++;
     jit->stats.insns += t->count;
     jit->stats.code_bytes += (uint64_t)(t->e.at - jit->at);
@@ -437,33 +375,4 @@ struct jit_block *jit_translate(struct jit *jit, struct cpu *c, gpa_t gpa, unsig
     if (UNLIKELY(jit->dump))
         jit_dump_block(t);
     return t->block;
-}
-
-/* From a call of the stub: make the interpreter's view of where we are. */
-static const struct a64_insn *locate(struct cpu *c, const struct jit_where *where)
-{
-    const struct soc_range *range = soc_find(c->soc, where->page);
-    struct code_page *page = code_get(
-        c, where->page, (const uint32_t *)(void *)(range->host + (where->page - range->gpa)));
-
-    c->retired -= where->count;
-    c->page = page;
-    c->page_va = c->jit_va;
-    c->block = &page->insn[where->block];
-    return c->insn = &page->insn[where->insn];
-}
-
-bool jit_handle(struct cpu *c, uint64_t packed)
-{
-    struct jit_where where = unpack(packed);
-    const struct a64_insn *i = locate(c, &where), *next;
-
-    if (UNLIKELY(c->soc->jit->counting))
-        jit_count_handled(c->soc->jit, c->page->words[i - c->page->insn]);
-    next = i->fn(c, i);
-    c->insn = NULL;
-    if (!next)
-        return false;
-    c->retired += where.count;
-    return true;
 }

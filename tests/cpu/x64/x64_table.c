@@ -10,6 +10,7 @@
 
 #include "base/bits.h"
 #include "cpu/jit/x64.h"
+#include "cpu/jit/x64_jump.h"
 
 static const char *const names64[] = {
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",

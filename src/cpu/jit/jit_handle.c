@@ -1,0 +1,64 @@
+/* Calls of the interpreter's handlers from translated code. */
+#include "cpu/jit/jit_int.h"
+
+#define WHERE_COUNT 7 /* bits of struct where, packed into one number */
+#define WHERE_INSN  10
+
+/* What such a call has to know. */
+struct where {
+    gpa_t page;     /* guest-physical page */
+    unsigned block; /* first instruction of the block, in the page */
+    unsigned insn;  /* this one */
+    unsigned count; /* instructions in the block */
+};
+
+uint64_t jit_where_now(const struct jit_tran *t)
+{
+    return (t->page >> TLB_PAGE_SHIFT) << (WHERE_COUNT + 2 * WHERE_INSN) |
+           (uint64_t)t->first << (WHERE_COUNT + WHERE_INSN) |
+           (uint64_t)(t->first + t->n) << WHERE_COUNT | t->count;
+}
+
+static struct where unpack(uint64_t where)
+{
+    return (struct where){
+        .page = where >> (WHERE_COUNT + 2 * WHERE_INSN) << TLB_PAGE_SHIFT,
+        .block = where >> (WHERE_COUNT + WHERE_INSN) & low_mask(WHERE_INSN),
+        .insn = where >> WHERE_COUNT & low_mask(WHERE_INSN),
+        .count = where & low_mask(WHERE_COUNT),
+    };
+}
+
+uint64_t jit_where_behind(uint64_t where, unsigned insns)
+{
+    return where + ((uint64_t)insns << WHERE_COUNT);
+}
+
+/* From a call of the stub: make the interpreter's view of where we are. */
+static const struct a64_insn *locate(struct cpu *c, const struct where *where)
+{
+    const struct soc_range *range = soc_find(c->soc, where->page);
+    struct code_page *page = code_get(
+        c, where->page, (const uint32_t *)(void *)(range->host + (where->page - range->gpa)));
+
+    c->retired -= where->count;
+    c->page = page;
+    c->page_va = c->jit_va;
+    c->block = &page->insn[where->block];
+    return c->insn = &page->insn[where->insn];
+}
+
+bool jit_handle(struct cpu *c, uint64_t packed)
+{
+    struct where where = unpack(packed);
+    const struct a64_insn *i = locate(c, &where), *next;
+
+    if (UNLIKELY(c->soc->jit->counting))
+        jit_count_handled(c->soc->jit, c->page->words[i - c->page->insn]);
+    next = i->fn(c, i);
+    c->insn = NULL;
+    if (!next)
+        return false;
+    c->retired += where.count;
+    return true;
+}
