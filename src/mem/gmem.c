@@ -17,6 +17,8 @@ int gmem_create(struct gmem **ret_mem, struct err *err)
 
     if (!mem)
         return err_set(err, ENOMEM, "guest memory: out of memory");
+    lock_init(&mem->gate_lock);
+    cond_init(&mem->gate_cond);
     *ret_mem = mem;
     return 0;
 }
@@ -29,6 +31,8 @@ void gmem_destroy(struct gmem *mem)
         gmem_os_release(mem->regions[i].host, mem->regions[i].size);
         free(mem->regions[i].dirty);
     }
+    cond_fini(&mem->gate_cond);
+    lock_fini(&mem->gate_lock);
     free(mem);
 }
 

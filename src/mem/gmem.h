@@ -13,6 +13,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/thread.h"
 
 typedef uint64_t gpa_t; /* guest physical address, bytes */
 typedef uint64_t gva_t; /* guest virtual address, bytes */
@@ -32,6 +33,13 @@ struct gmem_region {
 struct gmem {
     struct gmem_region regions[GMEM_REGIONS_MAX];
     unsigned count;
+
+    /* See gmem_gate_make(). */
+    bool gated;
+    struct lock gate_lock;
+    struct cond gate_cond;
+    unsigned gate_devices;
+    bool gate_shut;
 };
 
 MUST_CHECK int gmem_create(struct gmem **ret_mem, struct err *err);
@@ -73,3 +81,13 @@ static inline void gmem_region_mark(const struct gmem_region *region, uint64_t p
 /* Copy the region's dirty bits to bits (one bit a page, size / GMEM_PAGE_SIZE / 64 words rounded
  * up) and clear them. Returns the number of set bits. */
 uint64_t gmem_fetch_dirty(struct gmem_region *region, uint64_t *bits);
+
+/* A gate, for a CPU that does things twice and must find memory the same: while it is shut no
+ * device reads or writes guest memory. Without gmem_gate_make(), which comes before any device
+ * works, the others do nothing. Devices may enter while another thread waits to shut, and may enter
+ * twice; who shuts it is one thread, which does not wait for a device. */
+void gmem_gate_make(struct gmem *mem);
+void gmem_gate_shut(struct gmem *mem); /* when all devices have left */
+void gmem_gate_open(struct gmem *mem);
+void gmem_gate_enter(struct gmem *mem); /* a device; waits while the gate is shut */
+void gmem_gate_leave(struct gmem *mem);

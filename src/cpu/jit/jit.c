@@ -52,7 +52,7 @@ int jit_create(struct soc *soc, const struct jit_config *config, struct jit **re
     jit->counting = config->stats;
     rc = jit_os_map(jit->size, &jit->rw, &jit->rx, err);
     if (rc == 0 && config->lockstep)
-        rc = jit_lockstep_create(&jit->log, err);
+        rc = jit_lockstep_create(soc->mem, &jit->log, err);
     if (rc == 0 && (config->perf || config->dump))
         rc = jit_dump_create(config, &jit->dump, err);
     if (rc < 0) {

@@ -2,6 +2,7 @@
 #include "cpu/jit/jit_lockstep.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "arch/sysreg.h"
@@ -17,12 +18,13 @@
 _Static_assert(SYSREG(3, 3, 14, 0, 2) == (3 << 14 | 3 << 11 | 14 << 7 | 0 << 3 | 2),
                "where SYSREG() has its fields");
 
-int jit_lockstep_create(struct jit_log **ret_log, struct err *err)
+int jit_lockstep_create(struct gmem *mem, struct jit_log **ret_log, struct err *err)
 {
     struct jit_log *log = calloc(1, sizeof(*log));
 
     if (!log)
         return err_set(err, ENOMEM, "lockstep: out of memory");
+    gmem_gate_make(mem);
     *ret_log = log;
     return 0;
 }
@@ -224,12 +226,14 @@ static int execute_translated(struct cpu *c, const struct jit_block *block)
     return how;
 }
 
-/* Compare them, go on with what the interpreter says. */
-static void check(struct cpu *c, struct jit_log *log, const struct jit_block *block, int wanted_how)
+/* Compare them, go on with what the interpreter says. False: they differ, and text says how. */
+static bool check(struct cpu *c, struct jit_log *log, const struct jit_block *block, int wanted_how,
+                  char text[ERR_MAX])
 {
-    bool flags = wanted_how || !block->flags_lost;
+    /* A block that is left early, when an instruction changed what fetching means, leaves them. */
+    bool whole = log->wanted.retired - c->retired == block->count;
+    bool flags = wanted_how || !whole || !block->flags_lost;
     bool lost = log->lost_at && log->lost_at == c->retired && log->lost_pc == c->pc;
-    char text[ERR_MAX];
     int how;
 
     /* Flags that nobody wants may as well be wrong. */
@@ -239,15 +243,20 @@ static void check(struct cpu *c, struct jit_log *log, const struct jit_block *bl
     c->jit_va = align_down(c->pc, CODE_PAGE_SIZE);
     how = execute_translated(c, block);
     log->recording = false;
-    if (how == CPU_ESCAPE_STOP && c->stop == CPU_STOP_ERROR)
-        cpu_escape(c, CPU_ESCAPE_STOP);
-    if (how != wanted_how)
-        exc_stop(c,
-                 "lockstep: the block at %#llx ends by %s translated, and by %s in the interpreter",
-                 (unsigned long long)log->before.pc, how ? "an exception" : "going on",
+    if (how != wanted_how) {
+        bool error = how == CPU_ESCAPE_STOP && c->stop == CPU_STOP_ERROR;
+
+        snprintf(text, ERR_MAX,
+                 "the block at %#llx ends by %s translated, and by %s in the interpreter",
+                 (unsigned long long)log->before.pc,
+                 error ? c->reason
+                 : how ? "an exception"
+                       : "going on",
                  wanted_how ? "an exception" : "going on");
+        return false;
+    }
     if (!jit_compare(c, block, flags, text))
-        exc_stop(c, "lockstep: %s", text);
+        return false;
     c->nzcv = log->wanted.nzcv;
     log->lost_pc = c->pc;
     log->lost_at = flags ? 0 : c->retired;
@@ -256,28 +265,37 @@ static void check(struct cpu *c, struct jit_log *log, const struct jit_block *bl
     log->exceptions += how != 0;
     log->atomics += block->atomic;
     log->stores += log->pages != 0;
+    return true;
 }
 
-/* The block by the interpreter, and if it can be undone, translated. */
+/* The block by the interpreter, and if it can be undone, translated, while no device touches
+ * memory. What ends cpu_run() leaves when the devices may go on. */
 static void run_both(struct cpu *c, struct jit_log *log, const struct jit_block *block)
 {
+    bool twice, same = true;
+    char text[ERR_MAX];
     int how;
 
+    gmem_gate_shut(c->soc->mem);
     forget_writes(c, log);
     log->recording = !block->alone;
     keep(&log->before, c);
     if (block->atomic)
         keep_stripes(log, &c->soc->exmon);
     how = execute(c, block, false);
-    if (!block->alone && !log->device) {
+    twice = !block->alone && !log->device;
+    if (twice) {
         undo(c, log, block);
-        check(c, log, block, how);
-        return;
+        same = check(c, log, block, how, text);
+    } else {
+        log->recording = false;
+        log->alone += block->alone;
+        log->devices += !block->alone;
     }
-    log->recording = false;
-    log->alone += block->alone;
-    log->devices += !block->alone;
-    if (how == CPU_ESCAPE_STOP)
+    gmem_gate_open(c->soc->mem);
+    if (!same)
+        exc_stop(c, "lockstep: %s", text);
+    if (how == CPU_ESCAPE_STOP && (!twice || c->stop == CPU_STOP_ERROR))
         cpu_escape(c, CPU_ESCAPE_STOP);
 }
 

@@ -6,7 +6,8 @@
  * write to a page comes through mmu.c, which tells jit_lockstep_note(); the page is kept as it was.
  *
  * Instructions that cannot be executed twice (devices, most system instructions) are interpreted
- * alone: in lockstep a translated block ends in front of them.
+ * alone: in lockstep a translated block ends in front of them. Devices wait while a block is
+ * executed: the two must find the same in memory, and undoing one must not undo a device's work.
  */
 #pragma once
 
@@ -46,7 +47,7 @@ struct jit_log {
     uint64_t alone, devices, untranslated;
 };
 
-MUST_CHECK int jit_lockstep_create(struct jit_log **ret_log, struct err *err);
+MUST_CHECK int jit_lockstep_create(struct gmem *mem, struct jit_log **ret_log, struct err *err);
 void jit_lockstep_destroy(struct jit_log *log);
 
 /* While a block is decoded: does it end behind its last instruction? May take that out again. */

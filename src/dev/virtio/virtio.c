@@ -19,6 +19,7 @@ static void virtio_work_locked(struct virtio *v, unsigned budget)
     if (v->working)
         return; /* another thread is at it, and looks at `kicked` again */
     v->working = true;
+    gmem_gate_enter(v->host.mem);
     do {
         uint32_t kicked = v->kicked;
 
@@ -33,6 +34,7 @@ static void virtio_work_locked(struct virtio *v, unsigned budget)
                 v->ops->notify(v, i);
         }
     } while (v->kicked && !v->task && !v->stopping);
+    gmem_gate_leave(v->host.mem);
     v->working = false;
     cond_broadcast(&v->idle);
     if (v->kicked && v->task && !v->stopping)
@@ -77,10 +79,12 @@ static void virtio_req_work(struct pool_work *work)
     struct virtio_req *req = container_of(work, struct virtio_req, work);
     struct virtio *v = req->v;
 
+    gmem_gate_enter(v->host.mem);
     v->ops->run(v, req);
     lock_take(&v->dev.lock);
     v->ops->finish(v, req);
     virtio_answer(v, req);
+    gmem_gate_leave(v->host.mem);
     v->in_flight--;
     if (v->starved && v->in_flight <= v->ops->in_flight / 2) {
         v->kicked |= v->starved;

@@ -2,6 +2,7 @@
 #include "mem/gmem.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "unit/test.h"
@@ -217,6 +218,55 @@ static void test_clear_is_power_on(void **state)
     assert_int_equal(byte, 0);
 }
 
+struct gate_device {
+    struct gmem *mem;
+    unsigned begun, ended; /* times; equal while it is outside */
+    _Atomic bool stop;
+};
+
+static void gate_device_main(void *arg)
+{
+    struct gate_device *device = arg;
+
+    while (!device->stop) {
+        gmem_gate_enter(device->mem);
+        device->begun++;
+        sched_yield();
+        gmem_gate_enter(device->mem); /* a round that ends a request */
+        gmem_gate_leave(device->mem);
+        device->ended++;
+        gmem_gate_leave(device->mem);
+    }
+}
+
+static void test_a_shut_gate_keeps_devices_out(void **state)
+{
+    struct gate_device device = { .mem = *state };
+    struct thread thread;
+    unsigned seen;
+
+    gmem_gate_make(*state);
+    assert_int_equal(thread_start(&thread, "device", gate_device_main, &device), 0);
+    for (unsigned i = 0; i < 2000; i++) {
+        gmem_gate_shut(*state);
+        assert_int_equal(device.begun, device.ended);
+        seen = device.begun;
+        sched_yield();
+        assert_int_equal(device.begun, seen);
+        gmem_gate_open(*state);
+    }
+    gmem_gate_shut(*state);
+    seen = device.begun;
+    gmem_gate_open(*state);
+    for (bool more = false; !more; sched_yield()) { /* it goes on by itself */
+        gmem_gate_shut(*state);
+        more = device.begun != seen;
+        gmem_gate_open(*state);
+    }
+    device.stop = true;
+    thread_join(&thread);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -233,6 +283,7 @@ int main(void)
         T(test_every_way_to_write_marks),
         T(test_marks_outside_are_ignored),
         T(test_clear_is_power_on),
+        T(test_a_shut_gate_keeps_devices_out),
     };
 
     return cmocka_run_group_tests_name("gmem", tests, NULL, NULL);
