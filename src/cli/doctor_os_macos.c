@@ -1,10 +1,23 @@
-/* What the doctor asks macOS: whether Hypervisor.framework can run here, and the memory. */
+/* What the doctor asks macOS: its version, Hypervisor.framework, this program's signature, memory.
+ */
 #include "cli/doctor_os.h"
 
 #include <errno.h>
 #include <mach/mach.h>
+#include <stdlib.h>
 #include <sys/sysctl.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
+#include "cli/doctor_hvf.h"
+
+/*
+ * How a process is signed: a call of libSystem that no header of the SDK declares. What does is in
+ * Security.framework, which would be loaded at every start of the program.
+ */
+int csops(pid_t pid, unsigned ops, void *buf, size_t len);
+#define CS_OPS_ENTITLEMENTS_BLOB 7
+#define CS_BLOB_MAX              (64 * KIB)
 
 int doctor_os_memory(struct doctor_os_memory *ret_memory)
 {
@@ -33,17 +46,35 @@ unsigned doctor_os_cores(void)
     return online > 0 ? (unsigned)online : 1;
 }
 
-void doctor_os_add(struct doctor *doctor)
+static int macos_entitled(void)
 {
-    struct doctor_check *check;
-    int support = 0;
+    CLEANUP(freep) void *blob = calloc(1, CS_BLOB_MAX);
+
+    if (!blob)
+        return DOCTOR_HVF_UNKNOWN;
+    if (csops(getpid(), CS_OPS_ENTITLEMENTS_BLOB, blob, CS_BLOB_MAX) < 0)
+        return errno == EINVAL ? 0 : DOCTOR_HVF_UNKNOWN; /* EINVAL: not signed at all */
+    return doctor_hvf_entitled(blob, CS_BLOB_MAX);
+}
+
+static int macos_supported(void)
+{
+    int support;
     size_t len = sizeof(support);
 
-    if (sysctlbyname("kern.hv_support", &support, &len, NULL, 0) == 0 && support) {
-        doctor_add(doctor, "hypervisor", DOCTOR_OK, "this Mac has what Hypervisor.framework needs");
-        return;
-    }
-    check = doctor_add(doctor, "hypervisor", DOCTOR_MISSING,
-                       "this Mac has not what Hypervisor.framework needs");
-    doctor_way_out(check, "in a virtual machine, nested virtualization is needed");
+    if (sysctlbyname("kern.hv_support", &support, &len, NULL, 0) < 0)
+        return errno == ENOENT ? 0 : DOCTOR_HVF_UNKNOWN;
+    return support != 0;
+}
+
+void doctor_os_add(struct doctor *doctor)
+{
+    char version[32] = "";
+    size_t len = sizeof(version) - 1;
+
+    if (sysctlbyname("kern.osproductversion", version, &len, NULL, 0) < 0)
+        *version = '\0';
+    doctor_hvf_add(doctor, &(struct doctor_hvf_host){ .version = version,
+                                                      .supported = macos_supported(),
+                                                      .entitled = macos_entitled() });
 }
