@@ -63,13 +63,15 @@ def test_more_memory_than_the_host_has(program, guest, engine):
     refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--mem", "900G"), 1, "--mem", "host")
 
 
-def test_more_vcpus_than_the_software_cpu_runs(program, guest):
-    refused(ignition(program, "boot", guest / "Image", "--accel", "soft", "--smp", "33"), 1,
+@pytest.mark.engine("soft", "the limit is the software CPU's")
+def test_more_vcpus_than_the_software_cpu_runs(program, guest, engine):
+    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--smp", "33"), 1,
             "at most 32 vCPUs, not 33", "--smp 32")
 
 
-def test_a_model_that_the_software_cpu_lacks(program, guest):
-    refused(ignition(program, "boot", guest / "Image", "--accel", "soft", "--cpu", "host"), 1,
+@pytest.mark.engine("soft", "the others have no model but the host's own")
+def test_a_model_that_the_software_cpu_lacks(program, guest, engine):
+    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--cpu", "host"), 1,
             "no model host", "--cpu portable", "--cpu max")
 
 
