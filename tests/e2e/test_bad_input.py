@@ -63,6 +63,11 @@ def test_more_memory_than_the_host_has(program, guest, engine):
     refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--mem", "900G"), 1, "--mem", "host")
 
 
+def test_memory_that_not_every_host_could_map(program, guest, engine):
+    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--mem", "16388K"), 1, "mem: 16781312 bytes",
+            "16 KiB pages")
+
+
 @pytest.mark.engine("soft", "the limit is the software CPU's")
 def test_more_vcpus_than_the_software_cpu_runs(program, guest, engine):
     refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--smp", "33"), 1,
