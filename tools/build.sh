@@ -1,6 +1,6 @@
 #!/bin/sh
 # Configure and build one flavour into build/FLAVOUR; the flavour of everyday use is also linked as
-# build/ignition. Usage: tools/build.sh [gcc|clang|san|tsan|fuzz|arm64]
+# build/ignition. Usage: tools/build.sh [gcc|clang|san|tsan|fuzz|standin|arm64]
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -26,12 +26,16 @@ fuzz) # the libFuzzer targets
     compiler=clang
     set -- -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true -Dtests=false
     ;;
+standin) # the engine hvf on tests/hvf_standin
+    compiler=gcc
+    set -- -Dhvf_standin=true
+    ;;
 arm64) # cross build; tools/sysroot.py makes the cross file
     compiler=
     set -- --cross-file build/cross-arm64.ini
     ;;
 *)
-    echo "tools/build.sh: $flavour: no such flavour; give gcc, clang, san, tsan, fuzz or arm64" >&2
+    echo "tools/build.sh: $flavour: no such flavour; give gcc, clang, san, tsan, fuzz, standin or arm64" >&2
     exit 2
     ;;
 esac

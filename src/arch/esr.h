@@ -33,16 +33,24 @@ enum esr_ec {
     EC_BRK64 = 0x3c,
 };
 
-/* ISS of data aborts and watchpoints. */
-#define ISS_DABT_WNR  BIT(6)
-#define ISS_DABT_CM   BIT(8)
-#define ISS_DABT_DFSC BITS(5, 0)
+/* ISS of data aborts and watchpoints. ISV and what it covers: faults of stage 2 alone. */
+#define ISS_DABT_DFSC  BITS(5, 0)
+#define ISS_DABT_WNR   BIT(6)
+#define ISS_DABT_S1PTW BIT(7)
+#define ISS_DABT_CM    BIT(8)
+#define ISS_DABT_AR    BIT(14)
+#define ISS_DABT_SF    BIT(15)
+#define ISS_DABT_SRT   BITS(20, 16)
+#define ISS_DABT_SSE   BIT(21)
+#define ISS_DABT_SAS   BITS(23, 22)
+#define ISS_DABT_ISV   BIT(24)
 
 /* ISS of software step: EX is valid, and a load-exclusive was stepped. */
 #define ISS_STEP_ISV BIT(24)
 #define ISS_STEP_EX  BIT(6)
 
 /* Fault status codes; those of a table walk have the level in bits 1:0. */
+#define FSC_LEVEL BITS(1, 0)
 enum fault_status {
     FSC_ADDR_SIZE = 0x00,
     FSC_TRANSLATION = 0x04,

@@ -83,7 +83,22 @@ enum cpu_stop {
     CPU_STOP_HVC,  /* HVC or SMC: X0..X3 of c->x are read and written by the caller */
     CPU_STOP_WFI,  /* nothing to do until c->wake_ns or an interrupt */
     CPU_STOP_WFE,  /* yield, then sleep a moment (50 us at most): no store wakes it */
+    CPU_STOP_TRAP, /* with soc->stage2: c->trap has what EL2 gets; c->pc is at the instruction */
     CPU_STOP_ERROR /* c->reason says why */
+};
+
+/* An exception that EL2 would take; see hyp.h. */
+struct cpu_trap {
+    uint64_t esr; /* ESR_EL2, but for what the instruction says: ISV, SAS, SSE, SRT, SF, AR */
+    gva_t far;
+    gpa_t ipa;
+    uint32_t raw; /* the instruction; 0 where it could not be fetched */
+};
+
+/* What EL2 wants of the guest's debugging. */
+enum cpu_hyp_debug {
+    CPU_HYP_DEBUG_EXCEPTIONS = 1, /* MDCR_EL2.TDE */
+    CPU_HYP_DEBUG_REGS = 2,       /* MDCR_EL2.TDA */
 };
 
 /* Returns that are predicted, a power of two. */
@@ -169,7 +184,9 @@ struct cpu {
     uint64_t wake_ns;   /* CPU_STOP_WFI: clock_mono_ns() of the next timer, UINT64_MAX for none */
     struct mmio_access mmio_pending;
     struct mmio_replay replay;
-    sigjmp_buf escape; /* back to cpu_run() from the depth of a handler */
+    struct cpu_trap trap; /* CPU_STOP_TRAP and CPU_STOP_HVC */
+    uint8_t hyp_debug;    /* enum cpu_hyp_debug */
+    sigjmp_buf escape;    /* back to cpu_run() from the depth of a handler */
     enum cpu_stop stop;
     char reason[256];
 };
@@ -192,6 +209,12 @@ struct soc {
     unsigned vcpus;
     struct soc_range ranges[SOC_RANGES_MAX];
     unsigned range_count;
+
+    /* What stage 2 allows, one byte of SOC_* bits for each 4 KiB page up to the end of the highest
+     * range, in the place of the ranges' own; set once, before the first vCPU. What it forbids, or
+     * no range holds, then ends cpu_run() with CPU_STOP_TRAP, and so does what EL2 traps (hyp.h).
+     * NULL: nobody is above EL1, and what is not memory is a device. */
+    const _Atomic uint8_t *stage2;
     struct exmon exmon;
     struct jit *jit;  /* NULL: all is interpreted */
     unsigned pa_bits; /* ID_AA64MMFR0_EL1.PARange */

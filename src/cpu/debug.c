@@ -174,7 +174,7 @@ void debug_check_fetch(struct cpu *c)
 {
     for (unsigned n = 0; n < breakpoints(c->soc); n++) {
         if (breakpoint_match(c, n, c->pc))
-            exc_sync(c, c->el ? EC_BREAKPOINT_SAME : EC_BREAKPOINT_LOWER, FSC_DEBUG);
+            exc_debug(c, EC_BREAKPOINT_LOWER, 0, FSC_DEBUG);
     }
 }
 
@@ -242,10 +242,9 @@ bool debug_watches_page(const struct cpu *c, gva_t va)
 
 NORETURN static void take_watchpoint(struct cpu *c, gva_t far, bool write, bool cache_op)
 {
-    c->sys.far_el1 = far;
-    exc_sync(c, c->el ? EC_WATCHPOINT_SAME : EC_WATCHPOINT_LOWER,
-             FSC_DEBUG | (uint32_t)(write ? ISS_DABT_WNR : 0) |
-                 (uint32_t)(cache_op ? ISS_DABT_CM : 0));
+    exc_debug(c, EC_WATCHPOINT_LOWER, far,
+              FSC_DEBUG | (uint32_t)(write ? ISS_DABT_WNR : 0) |
+                  (uint32_t)(cache_op ? ISS_DABT_CM : 0));
 }
 
 /* FAR gets the lowest watched address. An atomic counts as a read if a read would have matched
@@ -296,7 +295,7 @@ void debug_step_taken(struct cpu *c, bool stepped, uint32_t raw)
 
     if (stepped)
         iss |= (uint32_t)(ISS_STEP_ISV | (is_load_exclusive(raw) ? ISS_STEP_EX : 0));
-    exc_sync(c, c->el ? EC_STEP_SAME : EC_STEP_LOWER, iss);
+    exc_debug(c, EC_STEP_LOWER, 0, iss);
 }
 
 /* What the registers ask for, at whatever EL. */

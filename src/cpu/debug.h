@@ -26,6 +26,8 @@ static inline bool debug_enabled_from(const struct cpu *c, unsigned el, bool mas
 {
     if (c->sys.os_lock)
         return false;
+    if (UNLIKELY(c->hyp_debug & CPU_HYP_DEBUG_EXCEPTIONS)) /* they go to EL2 */
+        return true;
     return el == 0 || ((c->sys.mdscr_el1 & MDSCR_KDE) && !masked);
 }
 

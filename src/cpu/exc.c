@@ -12,6 +12,7 @@
 
 #include "cpu/debug.h"
 #include "cpu/gic.h"
+#include "cpu/hyp.h"
 #include "cpu/insn.h"
 #include "cpu/mmu.h"
 
@@ -171,7 +172,18 @@ void exc_svc(struct cpu *c, uint16_t imm)
 
 void exc_brk(struct cpu *c, uint16_t imm)
 {
+    if (UNLIKELY(c->hyp_debug & CPU_HYP_DEBUG_EXCEPTIONS))
+        hyp_take(c, hyp_esr(EC_BRK64, imm), 0, 0);
     exc_sync(c, EC_BRK64, imm);
+}
+
+void exc_debug(struct cpu *c, enum esr_ec lower, gva_t far, uint32_t iss)
+{
+    if (UNLIKELY(c->hyp_debug & CPU_HYP_DEBUG_EXCEPTIONS))
+        hyp_take(c, hyp_esr(lower, iss), far, 0);
+    if (lower == EC_WATCHPOINT_LOWER)
+        c->sys.far_el1 = far;
+    exc_sync(c, c->el ? lower + 1 : lower, iss);
 }
 
 void exc_stop(struct cpu *c, const char *fmt, ...)

@@ -23,6 +23,10 @@ NORETURN void exc_sp_align(struct cpu *c);
 NORETURN void exc_svc(struct cpu *c, uint16_t imm);
 NORETURN void exc_brk(struct cpu *c, uint16_t imm);
 
+/* EC_BREAKPOINT_LOWER, EC_STEP_LOWER or EC_WATCHPOINT_LOWER, whatever the EL; far is a
+ * watchpoint's. */
+NORETURN void exc_debug(struct cpu *c, enum esr_ec lower, gva_t far, uint32_t iss);
+
 /* Leave cpu_run() with CPU_STOP_ERROR and a sentence that names pc and what happened. */
 NORETURN void exc_stop(struct cpu *c, const char *fmt, ...) PRINTF(2, 3);
 

@@ -178,6 +178,23 @@ static void finish_mmio(struct cpu *c)
     c->replay.count = 0;
 }
 
+enum interp_once interp_once(struct cpu *c)
+{
+    int how = sigsetjmp(c->escape, 0);
+
+    if (how) {
+        c->insn = NULL;
+        if (how == CPU_ESCAPE_STOP && c->stop == CPU_STOP_MMIO)
+            return INTERP_MMIO;
+        c->replay.count = 0;
+        return how == CPU_ESCAPE_STOP ? INTERP_STOPPED : INTERP_EXCEPTION;
+    }
+    c->replay.next = 0;
+    (void)run_one(c);
+    c->replay.count = 0;
+    return INTERP_DONE;
+}
+
 static void run_blocks(struct cpu *c)
 {
     const struct a64_insn *i = interp_fetch(c);

@@ -9,6 +9,7 @@
 #include "cpu/debug.h"
 #include "cpu/devmem.h"
 #include "cpu/exc.h"
+#include "cpu/hyp.h"
 #include "cpu/jit/jit.h"
 #include "cpu/mmu_walk.h"
 #include "cpu/soc.h"
@@ -23,14 +24,15 @@ struct place {
 };
 
 /* Permissions of memory that the host mapped (hv.h) decide between memory and device. */
-static bool range_allows(const struct soc_range *range, enum mmu_access access)
+static bool range_allows(const struct soc *soc, const struct soc_range *range, gpa_t gpa,
+                         enum mmu_access access)
 {
     static const unsigned need[] = { [MMU_READ] = SOC_READ,
                                      [MMU_WRITE] = SOC_READ | SOC_WRITE,
                                      [MMU_EXEC] = SOC_EXEC,
                                      [MMU_ATOMIC] = SOC_READ | SOC_WRITE };
 
-    return range && (range->prot & need[access]) == need[access];
+    return range && (soc_prot(soc, range, gpa) & need[access]) == need[access];
 }
 
 /* With the MMU off there are no permissions that PAN could look at (AArch64.S1DisabledOutput). */
@@ -54,6 +56,8 @@ static bool walk(struct cpu *c, gva_t va, enum mmu_access access, bool user,
 
     if (ok && ret_page->global && !(va & BIT(63)) && tlb_announce_global(c->tlb))
         ok = mmu_walk(c, va, access, user, ret_page, ret_fsc);
+    if (UNLIKELY(!ok && c->soc->stage2))
+        hyp_check_walk(c, va, ret_page->gpa, access, *ret_fsc);
     return ok;
 }
 
@@ -123,7 +127,9 @@ static struct place locate(struct cpu *c, gva_t va, gva_t fault_va, enum mmu_acc
                        fault_of_write(c, &page, access, user), false);
     range = soc_find(c->soc, page.gpa);
     place = (struct place){ .gpa = page.gpa };
-    if (!range_allows(range, access)) {
+    if (!range_allows(c->soc, range, page.gpa, access)) {
+        if (UNLIKELY(c->soc->stage2))
+            hyp_abort(c, fault_va, page.gpa, access, 0);
         if (UNLIKELY(c->jit_log))
             jit_lockstep_note(c, NULL, NULL);
         return place;
@@ -362,6 +368,9 @@ gpa_t mmu_cache_op(struct cpu *c, gva_t tagged, enum mmu_access access)
         exc_data_abort(c, tagged, fsc, true, true);
     if (!mmu_walk_allows(&page, access, user, false))
         exc_data_abort(c, tagged, FSC_PERMISSION | page.level, true, true);
+    if (UNLIKELY(c->soc->stage2) &&
+        !range_allows(c->soc, soc_find(c->soc, page.gpa), page.gpa, access))
+        hyp_abort(c, tagged, page.gpa, access, ISS_DABT_CM | ISS_DABT_WNR);
     if (UNLIKELY(c->debug & DEBUG_WATCH) && access == MMU_WRITE) /* the other ones never match */
         debug_check_block(c, va, tagged, true);
     return page.gpa;
@@ -386,7 +395,9 @@ struct code_page *mmu_fetch_page(struct cpu *c, gva_t tagged)
     if (!mmu_walk_allows(&page, MMU_EXEC, c->el == 0, false))
         exc_insn_abort(c, tagged, FSC_PERMISSION | page.level);
     range = soc_find(c->soc, page.gpa);
-    if (!range_allows(range, MMU_EXEC))
+    if (!range_allows(c->soc, range, page.gpa, MMU_EXEC) && c->soc->stage2)
+        hyp_abort(c, tagged, page.gpa, MMU_EXEC, 0);
+    if (!range_allows(c->soc, range, page.gpa, MMU_EXEC))
         exc_stop(c,
                  "instruction fetch at pc %#llx from physical address %#llx, which is not memory",
                  (unsigned long long)tagged, (unsigned long long)page.gpa);

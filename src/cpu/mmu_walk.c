@@ -125,7 +125,7 @@ static bool read_desc(const struct cpu *c, gpa_t gpa, uint64_t *ret_desc)
 {
     const struct soc_range *range = soc_find(c->soc, gpa);
 
-    if (!range || !(range->prot & SOC_READ))
+    if (!range || !(soc_prot(c->soc, range, gpa) & SOC_READ))
         return false;
     *ret_desc = __atomic_load_n((const uint64_t *)(void *)(range->host + (gpa - range->gpa)),
                                 __ATOMIC_ACQUIRE);
@@ -187,8 +187,10 @@ bool mmu_walk(const struct cpu *c, gva_t va, enum mmu_access access, bool user,
     for (;; level++) {
         uint64_t index = va >> shift & low_mask(bits);
 
-        if (!read_desc(c, table + 8 * index, &desc))
+        if (!read_desc(c, table + 8 * index, &desc)) {
+            ret_page->gpa = table + 8 * index;
             return fault(FSC_EXTERNAL_WALK, level, ret_fsc);
+        }
         if (!(desc & DESC_VALID))
             return fault(FSC_TRANSLATION, level, ret_fsc);
         if (level == 3 || !(desc & DESC_TABLE))

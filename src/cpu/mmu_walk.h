@@ -38,7 +38,8 @@ struct mmu_page {
 };
 
 /* Translate va for an access from EL0 (user) or EL1. Returns true, or false and the fault status
- * code. Permissions are not checked yet. */
+ * code; with FSC_EXTERNAL_WALK ret_page->gpa is that of the descriptor. Permissions are not checked
+ * yet. */
 bool mmu_walk(const struct cpu *c, gva_t va, enum mmu_access access, bool user,
               struct mmu_page *ret_page, unsigned *ret_fsc);
 

@@ -38,3 +38,11 @@ static inline const struct soc_range *soc_find(const struct soc *soc, gpa_t gpa)
     }
     return NULL;
 }
+
+/* What may be done with the page at gpa, which lies in this range. */
+static inline unsigned soc_prot(const struct soc *soc, const struct soc_range *range, gpa_t gpa)
+{
+    if (LIKELY(!soc->stage2))
+        return range->prot;
+    return atomic_load_explicit(&soc->stage2[gpa >> 12], memory_order_relaxed);
+}

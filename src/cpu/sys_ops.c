@@ -6,6 +6,7 @@
  */
 #include "cpu/code.h"
 #include "cpu/exc.h"
+#include "cpu/hyp.h"
 #include "cpu/mmu_walk.h"
 #include "cpu/sysreg_access.h"
 
@@ -47,8 +48,6 @@ enum {
 #define TLBI_ASID BITS(63, 48)
 #define TLBI_VA   BITS(43, 0) /* bits 55:12 of the address */
 
-#define ISS_WALK_LEVEL 3u
-
 #define PAR_F    BIT(0)
 #define PAR_FST  BITS(6, 1)
 #define PAR_SH   BITS(8, 7)
@@ -72,7 +71,9 @@ static void translate(struct cpu *c, gva_t tagged, enum mmu_access access, bool 
     unsigned fsc;
     bool ok = mmu_walk(c, va, access, user, &page, &fsc);
 
-    if (!ok && (fsc & ~ISS_WALK_LEVEL) == FSC_EXTERNAL_WALK)
+    if (!ok && c->soc->stage2)
+        hyp_check_walk(c, tagged, page.gpa, access, fsc);
+    if (!ok && (fsc & ~FSC_LEVEL) == FSC_EXTERNAL_WALK)
         exc_data_abort(c, tagged, fsc, true, true);
     if (ok && !mmu_walk_allows(&page, access, user, false)) {
         fsc = FSC_PERMISSION | page.level;

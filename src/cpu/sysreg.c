@@ -9,6 +9,7 @@
 #include "cpu/debug.h"
 #include "cpu/exc.h"
 #include "cpu/gic.h"
+#include "cpu/hyp.h"
 #include "cpu/idregs.h"
 #include "cpu/insn.h"
 #include "cpu/mmu.h"
@@ -29,12 +30,24 @@
 #define PSTATE_DAIFSET 0x1e
 #define PSTATE_DAIFCLR 0x1f
 
+/* ISS of a trapped MSR or MRS (D19.2.37). */
+static uint32_t iss_of(uint16_t enc, unsigned rt, bool read)
+{
+    return (uint32_t)(FIELD_GET(ENC_OP0, enc) << 20 | FIELD_GET(ENC_OP2, enc) << 17 |
+                      FIELD_GET(ENC_OP1, enc) << 14 | FIELD_GET(ENC_CRN, enc) << 10 | rt << 5 |
+                      FIELD_GET(ENC_CRM, enc) << 1 | read);
+}
+
 NORETURN static void trap(struct cpu *c, uint16_t enc, unsigned rt, bool read)
 {
-    exc_sync(c, EC_SYSREG,
-             (uint32_t)(FIELD_GET(ENC_OP0, enc) << 20 | FIELD_GET(ENC_OP2, enc) << 17 |
-                        FIELD_GET(ENC_OP1, enc) << 14 | FIELD_GET(ENC_CRN, enc) << 10 | rt << 5 |
-                        FIELD_GET(ENC_CRM, enc) << 1 | read));
+    exc_sync(c, EC_SYSREG, iss_of(enc, rt, read));
+}
+
+void sysreg_to_hyp(struct cpu *c, bool read)
+{
+    if (UNLIKELY(c->soc->stage2))
+        hyp_take(c, hyp_esr(EC_SYSREG, iss_of((uint16_t)c->insn->imm, c->insn->raw & 31, read)), 0,
+                 0);
 }
 
 void sysreg_trap(struct cpu *c, uint16_t enc, bool read)
@@ -80,6 +93,35 @@ static bool is_debug_reg(uint16_t enc, enum debug_reg *ret_which, unsigned *ret_
     return true;
 }
 
+/* A register that is not there: does a hypervisor hear of it, who has to make one up? The PMU's
+ * (MDCR_EL2.TPM), implementation defined ones (HCR_EL2.TIDCP), and those of an interrupt controller
+ * that is the hypervisor's own. */
+static bool is_hyps(uint16_t enc)
+{
+    unsigned op1 = (unsigned)FIELD_GET(ENC_OP1, enc), crm = (unsigned)FIELD_GET(ENC_CRM, enc);
+
+    if (FIELD_GET(ENC_OP0, enc) != 3)
+        return false;
+    switch (FIELD_GET(ENC_CRN, enc)) {
+    case 9:
+        return (op1 == 0 || op1 == 3) && crm >= 12 && crm <= 14;
+    case 11:
+    case 15:
+        return true;
+    case 14:
+        return op1 == 3 && crm >= 8;
+    default:
+        return is_icc(enc);
+    }
+}
+
+NORETURN static void missing(struct cpu *c, uint16_t enc, bool read)
+{
+    if (is_hyps(enc))
+        sysreg_to_hyp(c, read);
+    exc_undefined(c);
+}
+
 /* UNDEFINED or trapped, if this access is not to be. */
 static void check(struct cpu *c, const struct sysreg_row *row, bool read)
 {
@@ -114,9 +156,13 @@ uint64_t sysreg_read(struct cpu *c, uint16_t enc)
                            (unsigned)FIELD_GET(ENC_OP2, enc));
     if (is_icc(enc) && c->soc->gic && gic_icc_read(c->soc->gic, c->index, enc, &val))
         return val;
-    if (is_debug_reg(enc, &which, &n) && debug_reg_read(c, which, n, &val))
-        return val;
-    exc_undefined(c);
+    if (is_debug_reg(enc, &which, &n)) {
+        if (UNLIKELY(c->hyp_debug & CPU_HYP_DEBUG_REGS))
+            sysreg_to_hyp(c, true);
+        if (debug_reg_read(c, which, n, &val))
+            return val;
+    }
+    missing(c, enc, true);
 }
 
 void sysreg_write(struct cpu *c, uint16_t enc, uint64_t val)
@@ -137,8 +183,13 @@ void sysreg_write(struct cpu *c, uint16_t enc, uint64_t val)
         exc_undefined(c);
     if (is_icc(enc) && c->soc->gic && gic_icc_write(c->soc->gic, c->index, enc, val))
         return;
-    if (!is_debug_reg(enc, &which, &n) || !debug_reg_write(c, which, n, val))
-        exc_undefined(c);
+    if (is_debug_reg(enc, &which, &n)) {
+        if (UNLIKELY(c->hyp_debug & CPU_HYP_DEBUG_REGS))
+            sysreg_to_hyp(c, false);
+        if (debug_reg_write(c, which, n, val))
+            return;
+    }
+    missing(c, enc, false);
 }
 
 void sysreg_write_imm(struct cpu *c, unsigned op1, unsigned op2, unsigned imm)

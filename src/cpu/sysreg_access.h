@@ -21,5 +21,8 @@ void sys_execute(struct cpu *c, uint16_t enc, uint64_t val);
  * Between instructions. */
 void sys_requests(struct cpu *c, uint32_t what);
 
+/* A register that EL2 traps is accessed by c->insn: leaves where there is an EL2 (hyp.h). */
+void sysreg_to_hyp(struct cpu *c, bool read);
+
 /* Trap the MRS, MSR or SYS in c->insn to EL1: SCTLR_EL1 or CNTKCTL_EL1 keeps it from EL0. */
 NORETURN void sysreg_trap(struct cpu *c, uint16_t enc, bool read);

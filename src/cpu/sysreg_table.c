@@ -9,6 +9,7 @@
 #include "cpu/gic.h"
 #include "cpu/idregs.h"
 #include "cpu/mmu.h"
+#include "cpu/sysreg_access.h"
 #include "cpu/timer.h"
 
 #define SCTLR_UMA BIT(9)
@@ -26,6 +27,7 @@
 /* What only a debugger that saves EDSCR uses: RXfull, TXfull, RXO, TXU, INTdis, TDA, HDE, ERR. */
 #define MDSCR_LOCKED     (BITS(30, 29) | BITS(27, 26) | BITS(23, 21) | BIT(14) | BIT(6))
 #define MDSCR_MASK       (MDSCR_LOCKED | MDSCR_MDE | MDSCR_KDE | MDSCR_TDCC | MDSCR_SS)
+#define MDCCINT_MASK     BITS(30, 29)
 #define CLAIM_TAGS       UINT64_C(0xff)
 #define FPCR_MASK        (BITS(26, 22) | BIT(19)) /* AHP, DN, FZ, RMode; FZ16 */
 #define FPSR_MASK        (BIT(27) | BIT(7) | BITS(4, 0))
@@ -232,17 +234,52 @@ static void write_daif(struct cpu *c, uint64_t val)
     debug_update(c);
 }
 
+static uint64_t read_mdscr(struct cpu *c)
+{
+    if (UNLIKELY(c->hyp_debug & CPU_HYP_DEBUG_REGS))
+        sysreg_to_hyp(c, true);
+    return c->sys.mdscr_el1;
+}
+
 /* The view of EDSCR is read-only while the OS lock is open (D19.3). */
 static void write_mdscr(struct cpu *c, uint64_t val)
 {
     uint64_t mask = c->sys.os_lock ? MDSCR_MASK : MDSCR_MASK & ~MDSCR_LOCKED;
 
+    if (UNLIKELY(c->hyp_debug & CPU_HYP_DEBUG_REGS))
+        sysreg_to_hyp(c, false);
     c->sys.mdscr_el1 = (c->sys.mdscr_el1 & ~mask) | (val & mask);
     debug_rearm(c);
 }
 
+/* MDCCINT_EL1 and the OS lock's registers are what EL2 traps (MDCR_EL2.TDCC, TDOSA). */
+static uint64_t read_mdccint(struct cpu *c)
+{
+    sysreg_to_hyp(c, true);
+    return c->sys.mdccint_el1;
+}
+
+static void write_mdccint(struct cpu *c, uint64_t val)
+{
+    sysreg_to_hyp(c, false);
+    c->sys.mdccint_el1 = val & MDCCINT_MASK;
+}
+
+static uint64_t read_osdlr(struct cpu *c)
+{
+    sysreg_to_hyp(c, true);
+    return 0;
+}
+
+static void write_osdlr(struct cpu *c, uint64_t val)
+{
+    (void)val;
+    sysreg_to_hyp(c, false);
+}
+
 static void write_oslar(struct cpu *c, uint64_t val)
 {
+    sysreg_to_hyp(c, false);
     c->sys.os_lock = val & 1;
     debug_rearm(c);
 }
@@ -271,6 +308,7 @@ static void write_claimclr(struct cpu *c, uint64_t val)
 
 static uint64_t read_oslsr(struct cpu *c)
 {
+    sysreg_to_hyp(c, true);
     return OSLSR_OSLM | (c->sys.os_lock ? OSLSR_OSLK : 0);
 }
 
@@ -354,14 +392,14 @@ TIMER_(v, CNTKCTL_EL0VTEN)
 const struct sysreg_row sysreg_rows[] = {
     /* encoding           access  backing          mask        name               read            write           el0 */
     { E(2, 0, 0, 0, 2),   RW1,    0,               0,          "OSDTRRX_EL1",     read_zero,      ignore,         NULL },
-    { E(2, 0, 0, 2, 0),   RW1,    S(mdccint_el1),  BITS(30, 29), "MDCCINT_EL1",   NULL,           NULL,           NULL },
-    { E(2, 0, 0, 2, 2),   RW1,    S(mdscr_el1),    MDSCR_MASK, "MDSCR_EL1",       NULL,           write_mdscr,    NULL },
+    { E(2, 0, 0, 2, 0),   RW1,    S(mdccint_el1),  MDCCINT_MASK, "MDCCINT_EL1",   read_mdccint,   write_mdccint,  NULL },
+    { E(2, 0, 0, 2, 2),   RW1,    S(mdscr_el1),    MDSCR_MASK, "MDSCR_EL1",       read_mdscr,     write_mdscr,    NULL },
     { E(2, 0, 0, 3, 2),   RW1,    0,               0,          "OSDTRTX_EL1",     read_zero,      ignore,         NULL },
     { E(2, 0, 0, 6, 2),   RW1,    0,               0,          "OSECCR_EL1",      read_zero,      ignore,         NULL },
     { E(2, 0, 1, 0, 0),   R1,     0,               0,          "MDRAR_EL1",       read_zero,      NULL,           NULL },
     { E(2, 0, 1, 0, 4),   W1,     0,               0,          "OSLAR_EL1",       NULL,           write_oslar,    NULL },
     { E(2, 0, 1, 1, 4),   R1,     0,               0,          "OSLSR_EL1",       read_oslsr,     NULL,           NULL },
-    { E(2, 0, 1, 3, 4),   RW1,    0,               0,          "OSDLR_EL1",       read_zero,      ignore,         NULL },
+    { E(2, 0, 1, 3, 4),   RW1,    0,               0,          "OSDLR_EL1",       read_osdlr,     write_osdlr,     NULL },
     { E(2, 0, 1, 4, 4),   RW1,    0,               0,          "DBGPRCR_EL1",     read_zero,      ignore,         NULL },
     { E(2, 0, 7, 8, 6),   RW1,    0,               0,          "DBGCLAIMSET_EL1", read_claimset,  write_claimset, NULL },
     { E(2, 0, 7, 9, 6),   RW1,    0,               0,          "DBGCLAIMCLR_EL1", read_claimclr,  write_claimclr, NULL },

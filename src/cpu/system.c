@@ -2,6 +2,7 @@
 #include "cpu/debug.h"
 #include "cpu/exc.h"
 #include "cpu/handler.h"
+#include "cpu/hyp.h"
 #include "cpu/sysreg_access.h"
 
 #define SCTLR_NTWI BIT(16)
@@ -28,17 +29,23 @@ HANDLER(SVC)
 }
 
 /* The VMM is EL2: it takes both conduits of the SMC calling convention from EL1. */
-HANDLER(HVC)
+NORETURN static void call(struct cpu *c, const struct a64_insn *i, enum esr_ec ec)
 {
     if (c->el == 0)
         exc_undefined(c);
     debug_advance(c);
+    c->trap.esr = hyp_esr(ec, (uint16_t)i->imm);
     stop_after(c, i, CPU_STOP_HVC);
+}
+
+HANDLER(HVC)
+{
+    call(c, i, EC_HVC64);
 }
 
 HANDLER(SMC)
 {
-    return op_HVC(c, i);
+    call(c, i, EC_SMC64);
 }
 
 HANDLER(BRK)

@@ -4,7 +4,7 @@
  *
  * Threads: create, map and destroy on one thread while no vCPU runs. A vCPU is created, run, read,
  * written and destroyed on its own thread (Hypervisor.framework demands it). kick and set_spi: any
- * thread. Controller state and dirty bits: while every vCPU is out of run().
+ * thread. Distributor state and dirty bits: while every vCPU is out of run().
  */
 #pragma once
 
@@ -81,6 +81,7 @@ struct hv_config {
     void *random_ctx;
     struct hv_jit jit;
     bool deterministic; /* time follows the instructions: "soft" with one vCPU, else refused */
+    bool granule_4k; /* "hvf": map and track 4 KiB pages, not 16 KiB ones; macOS 26, else refused */
 };
 
 struct hv_ops;
@@ -132,8 +133,14 @@ struct hv_ops {
     int (*vcpu_get)(struct hv_vcpu *vcpu, struct vcpu_state *ret_state, struct err *err);
     int (*vcpu_set)(struct hv_vcpu *vcpu, const struct vcpu_state *state, struct err *err);
     int (*set_counter)(struct hv_vcpu *vcpu, uint64_t count, struct err *err);
-    int (*gic_get)(struct hv *hv, struct gic_state *ret_state, struct err *err);
+
+    /* The interrupt controller in two parts: all but `redist` by gic_get and gic_set, each entry of
+     * `redist`, which these leave alone, on its vCPU's own thread. When a state is set, the
+     * distributor comes first, and a redistributor before its vCPU's registers. */
+    int (*gic_get)(struct hv *hv, struct gic_state *state, struct err *err);
     int (*gic_set)(struct hv *hv, const struct gic_state *state, struct err *err);
+    int (*redist_get)(struct hv_vcpu *vcpu, struct gic_redist_state *ret_state, struct err *err);
+    int (*redist_set)(struct hv_vcpu *vcpu, const struct gic_redist_state *state, struct err *err);
 
     /* Dirty tracking of what the guest writes; the host side marks gmem's bitmap itself. sync
      * moves the engine's bits into gmem's bitmap (marking, never clearing) and re-arms. */

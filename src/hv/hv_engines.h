@@ -5,5 +5,6 @@
 
 extern const struct hv_ops *const hv_engines[];
 
+extern const struct hv_ops hv_hvf_ops;
 extern const struct hv_ops hv_kvm_ops;
 extern const struct hv_ops hv_soft_ops;

@@ -217,16 +217,16 @@ static int set_dist(struct hv_kvm *kvm, const struct gic_state *state, struct er
     return rc;
 }
 
-static int get_redist(struct hv_kvm *kvm, unsigned index, struct gic_redist_state *redist,
-                      struct err *err)
+int hv_kvm_gic_state_get_redist(struct hv_vcpu *vcpu, struct gic_redist_state *ret_state,
+                                struct err *err)
 {
-    struct place p = redist_place(kvm, index);
+    struct place p = redist_place(hv_kvm_of(vcpu->hv), vcpu->index);
     struct bank bank;
     int rc = get_bank(&p, &bank, err);
 
     if (rc < 0)
         return rc;
-    *redist = (struct gic_redist_state){
+    *ret_state = (struct gic_redist_state){
         .group = bank.group,
         .enabled = bank.enabled,
         .pending_latch = bank.pending_latch,
@@ -234,38 +234,31 @@ static int get_redist(struct hv_kvm *kvm, unsigned index, struct gic_redist_stat
         .line_level = bank.line_level,
         .edge = bank.edge,
     };
-    memcpy(redist->priority, bank.priority, BANK_INTS);
+    memcpy(ret_state->priority, bank.priority, BANK_INTS);
     return 0;
 }
 
-static int set_redist(struct hv_kvm *kvm, unsigned index, const struct gic_redist_state *redist,
-                      struct err *err)
+int hv_kvm_gic_state_set_redist(struct hv_vcpu *vcpu, const struct gic_redist_state *state,
+                                struct err *err)
 {
-    struct place p = redist_place(kvm, index);
+    struct place p = redist_place(hv_kvm_of(vcpu->hv), vcpu->index);
     struct bank bank = {
-        .group = redist->group,
-        .enabled = redist->enabled,
-        .pending_latch = redist->pending_latch,
-        .active = redist->active,
-        .line_level = redist->line_level,
-        .edge = redist->edge,
+        .group = state->group,
+        .enabled = state->enabled,
+        .pending_latch = state->pending_latch,
+        .active = state->active,
+        .line_level = state->line_level,
+        .edge = state->edge,
     };
 
-    memcpy(bank.priority, redist->priority, BANK_INTS);
+    memcpy(bank.priority, state->priority, BANK_INTS);
     return set_bank(&p, &bank, err);
 }
 
-int hv_kvm_gic_state_get(struct hv *hv, struct gic_state *ret_state, struct err *err)
+int hv_kvm_gic_state_get(struct hv *hv, struct gic_state *state, struct err *err)
 {
-    struct hv_kvm *kvm = hv_kvm_of(hv);
-    int rc;
-
-    memset(ret_state, 0, sizeof(*ret_state));
-    ret_state->vcpus = hv->vcpus;
-    rc = get_dist(kvm, ret_state, err);
-    for (unsigned i = 0; i < hv->vcpus && rc == 0; i++)
-        rc = get_redist(kvm, i, &ret_state->redist[i], err);
-    return rc;
+    state->vcpus = hv->vcpus;
+    return get_dist(hv_kvm_of(hv), state, err);
 }
 
 int hv_kvm_gic_state_set(struct hv *hv, const struct gic_state *state, struct err *err)
@@ -287,8 +280,6 @@ int hv_kvm_gic_state_set(struct hv *hv, const struct gic_state *state, struct er
         rc = set32(&dist, GICD_IIDR, iidr, err);
     if (rc == 0)
         rc = set32(&dist, GICD_CTLR, 0, err);
-    for (unsigned i = 0; i < hv->vcpus && rc == 0; i++)
-        rc = set_redist(kvm, i, &state->redist[i], err);
     if (rc == 0)
         rc = set_dist(kvm, state, err);
     return rc < 0 ? rc : set32(&dist, GICD_CTLR, state->ctlr, err);

@@ -106,6 +106,10 @@ MUST_CHECK int hv_kvm_gic_access(struct hv_kvm *kvm, unsigned long request, uint
                                  uint64_t attr, void *val, struct err *err);
 uint64_t hv_kvm_gic_affinity(unsigned index);
 
-/* hv_kvm_gic_state.c: the ops gic_get and gic_set. */
-int hv_kvm_gic_state_get(struct hv *hv, struct gic_state *ret_state, struct err *err);
+/* hv_kvm_gic_state.c: the ops gic_get, gic_set, redist_get and redist_set. */
+int hv_kvm_gic_state_get(struct hv *hv, struct gic_state *state, struct err *err);
 int hv_kvm_gic_state_set(struct hv *hv, const struct gic_state *state, struct err *err);
+int hv_kvm_gic_state_get_redist(struct hv_vcpu *vcpu, struct gic_redist_state *ret_state,
+                                struct err *err);
+int hv_kvm_gic_state_set_redist(struct hv_vcpu *vcpu, const struct gic_redist_state *state,
+                                struct err *err);

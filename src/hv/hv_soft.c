@@ -239,16 +239,48 @@ static int soft_set_counter(struct hv_vcpu *vcpu, uint64_t count, struct err *er
     return 0;
 }
 
-static int soft_gic_get(struct hv *hv, struct gic_state *ret_state, struct err *err)
+static int soft_gic_get(struct hv *hv, struct gic_state *state, struct err *err)
 {
+    struct gic_state all;
+
     (void)err;
-    gic_get_state(soft_of(hv)->soc.gic, ret_state);
+    gic_get_state(soft_of(hv)->soc.gic, &all);
+    memcpy(all.redist, state->redist, sizeof(all.redist));
+    *state = all;
     return 0;
 }
 
 static int soft_gic_set(struct hv *hv, const struct gic_state *state, struct err *err)
 {
-    return gic_set_state(soft_of(hv)->soc.gic, state, err);
+    struct gic *gic = soft_of(hv)->soc.gic;
+    struct gic_state all, old;
+
+    gic_get_state(gic, &old);
+    all = *state;
+    memcpy(all.redist, old.redist, sizeof(all.redist));
+    return gic_set_state(gic, &all, err);
+}
+
+static int soft_redist_get(struct hv_vcpu *vcpu, struct gic_redist_state *ret_state,
+                           struct err *err)
+{
+    struct gic_state all;
+
+    (void)err;
+    gic_get_state(soft_of(vcpu->hv)->soc.gic, &all);
+    *ret_state = all.redist[vcpu->index];
+    return 0;
+}
+
+static int soft_redist_set(struct hv_vcpu *vcpu, const struct gic_redist_state *state,
+                           struct err *err)
+{
+    struct gic *gic = soft_of(vcpu->hv)->soc.gic;
+    struct gic_state all;
+
+    gic_get_state(gic, &all);
+    all.redist[vcpu->index] = *state;
+    return gic_set_state(gic, &all, err);
 }
 
 /* The TLB marks gmem's bitmap when it gains a write entry: arming is dropping those. */
@@ -297,6 +329,8 @@ const struct hv_ops hv_soft_ops = {
     .set_counter = soft_set_counter,
     .gic_get = soft_gic_get,
     .gic_set = soft_gic_set,
+    .redist_get = soft_redist_get,
+    .redist_set = soft_redist_set,
     .dirty_start = soft_dirty_arm,
     .dirty_sync = soft_dirty_arm,
     .dirty_stop = soft_dirty_stop,

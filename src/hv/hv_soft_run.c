@@ -146,6 +146,7 @@ static bool stopped(struct soft_vcpu *v, enum cpu_stop stop, struct hv_exit *exi
     case CPU_STOP_WFE:
         wfe(v);
         return false;
+    case CPU_STOP_TRAP: /* only with soc->stage2 */
     case CPU_STOP_ERROR:
         *exit = (struct hv_exit){ .kind = HV_EXIT_ERROR };
         snprintf(exit->reason, sizeof(exit->reason), "%s", c->reason);

@@ -16,6 +16,16 @@ static int state_set_vcpu(struct hv_vcpu *hv, void *arg, struct err *err)
     return hv->hv->ops->vcpu_set(hv, arg, err);
 }
 
+static int state_get_redist(struct hv_vcpu *hv, void *arg, struct err *err)
+{
+    return hv->hv->ops->redist_get(hv, arg, err);
+}
+
+static int state_set_redist(struct hv_vcpu *hv, void *arg, struct err *err)
+{
+    return hv->hv->ops->redist_set(hv, arg, err);
+}
+
 static int state_set_counter(struct hv_vcpu *hv, void *arg, struct err *err)
 {
     const struct vcpu_state *state = arg;
@@ -48,6 +58,8 @@ int machine_save(struct machine *machine, struct state_buf *buf, struct err *err
         state_save(buf, &vcpu_state_desc, state, name);
     }
     rc = machine->hv->ops->gic_get(machine->hv, gic, err);
+    for (unsigned i = 0; i < machine->config.vcpus && rc == 0; i++)
+        rc = vcpu_call(&machine->vcpus[i], state_get_redist, &gic->redist[i], err);
     if (rc < 0)
         return err_wrap(err, rc, "save interrupt controller");
     state_save(buf, &gic_state_desc, gic, "");
@@ -84,6 +96,8 @@ int machine_load(struct machine *machine, const void *data, size_t len, struct e
                      machine->config.vcpus);
     if (rc == 0)
         rc = machine->hv->ops->gic_set(machine->hv, gic, err);
+    for (unsigned i = 0; i < machine->config.vcpus && rc == 0; i++)
+        rc = vcpu_call(&machine->vcpus[i], state_set_redist, &gic->redist[i], err);
     if (rc < 0)
         return err_wrap(err, rc, "load interrupt controller");
     for (unsigned i = 0; i < machine->config.vcpus; i++) {

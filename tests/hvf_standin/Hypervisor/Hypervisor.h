@@ -89,6 +89,9 @@ typedef uint32_t hv_simd_fp_reg_t;
 enum { HV_SIMD_FP_REG_Q0 = 0 }; /* to Q31 = 31 */
 typedef uint8_t hv_simd_fp_uchar16_t __attribute__((vector_size(16)));
 
+typedef uint32_t hv_interrupt_type_t;
+enum { HV_INTERRUPT_TYPE_IRQ = 0, HV_INTERRUPT_TYPE_FIQ = 1 };
+
 /* op0 << 14 | op1 << 11 | CRn << 7 | CRm << 3 | op2 */
 typedef uint16_t hv_sys_reg_t;
 
@@ -125,6 +128,8 @@ hv_return_t hv_vcpu_set_simd_fp_reg(hv_vcpu_t vcpu, hv_simd_fp_reg_t reg,
                                     hv_simd_fp_uchar16_t value);
 hv_return_t hv_vcpu_get_sys_reg(hv_vcpu_t vcpu, hv_sys_reg_t reg, uint64_t *value);
 hv_return_t hv_vcpu_set_sys_reg(hv_vcpu_t vcpu, hv_sys_reg_t reg, uint64_t value);
+hv_return_t hv_vcpu_get_pending_interrupt(hv_vcpu_t vcpu, hv_interrupt_type_t type, bool *pending);
+hv_return_t hv_vcpu_set_pending_interrupt(hv_vcpu_t vcpu, hv_interrupt_type_t type, bool pending);
 hv_return_t hv_vcpu_set_trap_debug_exceptions(hv_vcpu_t vcpu, bool value);
 hv_return_t hv_vcpu_set_trap_debug_reg_accesses(hv_vcpu_t vcpu, bool value);
 hv_return_t hv_vcpu_get_vtimer_mask(hv_vcpu_t vcpu, bool *vtimer_is_masked);

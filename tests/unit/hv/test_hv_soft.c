@@ -449,6 +449,7 @@ static void gic_up(struct rig *rig, const uint32_t *handler, size_t words)
     memset(gic.group, 0xff, sizeof(gic.group));
     memset(gic.enabled, 0xff, sizeof(gic.enabled));
     assert_int_equal(rig->ops->gic_set(rig->hv, &gic, &err), 0);
+    assert_int_equal(rig->ops->redist_set(rig->vcpu, &gic.redist[0], &err), 0);
     get(rig, &s);
     s.icc_pmr_el1 = 0xf8;
     s.icc_igrpen1_el1 = 1;
