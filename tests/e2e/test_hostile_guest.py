@@ -67,6 +67,8 @@ def test_power_off_from_bare_metal(program, engine, tmp_path):
     ("brk", [BRK_0]),
 ])
 def test_lost_guest_is_told_and_ends(program, engine, tmp_path, name, words):
+    if name == "vectors nowhere" and engine != "soft":
+        pytest.skip("a chip takes one exception after the other for ever: only the software CPU notices")
     result = boot_raw(program, engine, tmp_path, code(words))
     assert result.returncode == 1, result.stderr
     assert "vCPU 0" in result.stderr

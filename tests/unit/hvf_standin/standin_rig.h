@@ -22,6 +22,7 @@
 #define CODE     (RAM + 0x10000)
 #define VBAR     (RAM + 0x20000)
 #define DATA     (RAM + 0x40000)
+#define TABLE    (RAM + 0x80000)
 #define DEVICE   UINT64_C(0x0a000000) /* nothing is mapped there */
 
 #define RWX (HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC)
@@ -112,9 +113,30 @@ static inline int rig_setup_with(void **state, bool gic)
     return 0;
 }
 
+/* The first two GiB as they are, the first as a device: translations are remembered then. */
+static inline void rig_mmu(struct rig *rig, hv_vcpu_t vcpu)
+{
+    uint64_t tcr = 25 | UINT64_C(25) << 16 | UINT64_C(0x3500) | UINT64_C(1) << 32;
+    uint64_t *table = (uint64_t *)(void *)(rig->ram + (TABLE - RAM));
+
+    table[0] = 0x745;       /* block, AF, EL0, too, attribute 1 */
+    table[1] = RAM | 0x701; /* attribute 0 */
+    assert_done(hv_vcpu_set_sys_reg(vcpu, SYSREG(3, 0, 10, 2, 0), 0xff)); /* MAIR */
+    assert_done(hv_vcpu_set_sys_reg(vcpu, SYSREG(3, 0, 2, 0, 2), tcr));
+    assert_done(hv_vcpu_set_sys_reg(vcpu, SYSREG(3, 0, 2, 0, 0), TABLE));
+    assert_done(hv_vcpu_set_sys_reg(vcpu, SYSREG(3, 0, 1, 0, 0), 0x1005)); /* M, C, I */
+}
+
 static inline int rig_setup(void **state)
 {
     return rig_setup_with(state, true);
+}
+
+static inline int rig_setup_mmu(void **state)
+{
+    rig_setup_with(state, true);
+    rig_mmu(*state, ((struct rig *)*state)->vcpu);
+    return 0;
 }
 
 static inline int rig_teardown(void **state)

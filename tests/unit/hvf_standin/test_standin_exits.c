@@ -360,6 +360,7 @@ static void test_another_mapping(void **state)
 }
 
 #define TEST(name)      cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+#define TEST_MMU(name)  cmocka_unit_test_setup_teardown(name, rig_setup_mmu, rig_teardown)
 #define TEST_BARE(name) cmocka_unit_test_setup_teardown(name, setup_without_gic, rig_teardown)
 
 int main(void)
@@ -378,6 +379,11 @@ int main(void)
         TEST(test_protection),
         TEST(test_store_over_an_edge),
         TEST(test_another_mapping),
+        TEST_MMU(test_syndromes_of_one_register),
+        TEST_MMU(test_what_has_no_syndrome),
+        TEST_MMU(test_protection),
+        TEST_MMU(test_store_over_an_edge),
+        TEST_MMU(test_another_mapping),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -287,7 +287,7 @@ struct second {
     struct cond cond;
     hv_vcpu_t vcpu;
     enum second_now { MAKING, MADE, RUN, DONE } now;
-    bool ok;
+    bool mmu, ok;
 };
 
 static void second_is(struct second *s, enum second_now what)
@@ -321,6 +321,8 @@ static void second_main(void *arg)
             hv_gic_get_redistributor_reg(s->vcpu, 8, &typer) == HV_SUCCESS && (typer & BIT(4)) &&
             typer >> 32 == 1 && hv_vcpu_set_reg(s->vcpu, HV_REG_PC, CODE + 0x1000) == HV_SUCCESS &&
             hv_vcpu_set_reg(s->vcpu, 1, DATA) == HV_SUCCESS;
+    if (s->mmu && s->ok)
+        rig_mmu(s->rig, s->vcpu);
     second_is(s, MADE);
     second_wait(s, RUN);
     do
@@ -333,10 +335,9 @@ static void second_main(void *arg)
 
 /* The frames follow the order of creation, Last is the last one's. And what one has protected the
  * other one does not write any more, although it runs. */
-static void test_two_vcpus(void **state)
+static void two_vcpus(struct rig *rig, bool mmu)
 {
-    struct rig *rig = *state;
-    struct second s = { .rig = rig };
+    struct second s = { .rig = rig, .mmu = mmu };
     struct thread thread = { 0 };
     uint64_t typer, value, last = 0;
 
@@ -372,6 +373,16 @@ static void test_two_vcpus(void **state)
     lock_fini(&s.lock);
 }
 
+static void test_two_vcpus(void **state)
+{
+    two_vcpus(*state, false);
+}
+
+static void test_two_vcpus_with_tables(void **state)
+{
+    two_vcpus(*state, true);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
@@ -390,6 +401,7 @@ int main(void)
         TEST(test_kicks_are_sticky),
         TEST(test_spurious_cancellations),
         TEST(test_two_vcpus),
+        TEST(test_two_vcpus_with_tables),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
