@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "cpu/code.h"
 #include "cpu/exc.h"
 #include "cpu/idregs.h"
 #include "cpu/insn.h"
@@ -82,6 +83,7 @@ static int access_load(struct hv_hvf_vcpu *v, struct hv_hvf_access *a)
     s->ttbr1_el1 = access_seen(v, HVF_TTBR1, 0);
     s->tcr_el1 = access_seen(v, HVF_TCR, 0);
     s->mair_el1 = access_seen(v, HVF_MAIR, 0);
+    code_drop(a->cpu); /* the guest may have changed its code since */
     return cpu_set_state(a->cpu, s, NULL);
 }
 

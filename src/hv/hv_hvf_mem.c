@@ -57,21 +57,30 @@ static int mem_check_pages(const struct hv_hvf *hvf, gpa_t gpa, uint64_t size, c
         (unsigned long long)(hvf->page / KIB), (unsigned long long)gpa, (unsigned long long)size);
 }
 
+static bool mem_is_dirty(const struct gmem_region *region, uint64_t page)
+{
+    return atomic_load(&region->dirty[page / 64]) & BIT(page % 64);
+}
+
 /* The host has written here: a kernel, or code of the guest's that was read back from a file. What
  * it has not touched is left alone. */
 static void mem_code_written(const struct soc_range *range)
 {
     const struct gmem_region *region = range->region;
-    uint64_t first, count;
+    uint64_t first, end, run;
 
     if (!region || !(range->prot & HV_EXEC))
         return;
     first = (range->gpa - region->gpa) / GMEM_PAGE_SIZE;
-    count = range->size / GMEM_PAGE_SIZE;
-    for (uint64_t page = first, run; page < first + count; page += run + 1) {
-        for (run = 0; page + run < first + count; run++)
-            if (!(atomic_load(&region->dirty[(page + run) / 64]) & BIT((page + run) % 64)))
-                break;
+    end = first + range->size / GMEM_PAGE_SIZE;
+    for (uint64_t page = first; page < end; page += run + 1) {
+        run = 0;
+        if (!atomic_load(&region->dirty[page / 64])) {
+            run = 63 - page % 64;
+            continue;
+        }
+        while (page + run < end && mem_is_dirty(region, page + run))
+            run++;
         if (run)
             hvf_host_code_written(region->host + page * GMEM_PAGE_SIZE,
                                   (size_t)(run * GMEM_PAGE_SIZE));

@@ -47,10 +47,14 @@ void hvf_host_release(void *object)
     free(object);
 }
 
+/* What the CPUs have predecoded goes, wherever it is from. */
 void hvf_host_code_written(void *host, size_t size)
 {
     (void)host;
     (void)size;
+    for (unsigned i = 0; i < STANDIN_VCPUS; i++)
+        if (atomic_load(&standin_vm.vcpus[i].used))
+            cpu_request(standin_vm.vcpus[i].cpu, CPU_REQ_CODE);
 }
 
 bool hvf_host_granule_4k(hv_vm_config_t config)
