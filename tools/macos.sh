@@ -71,7 +71,7 @@ for module in libevent libevent_pthreads libcbor libxxhash libzstd zlib libfdt j
         >"$mac/pkgconfig/$module.pc"
 done
 
-sed "s|@MAC@|$mac|g; s|@ROOT@|$root|g" tools/cross-macos.ini >"$mac/cross.new"
+sed "s|@MAC@|$mac|g" tools/cross-macos.ini >"$mac/cross.new"
 if ! cmp -s "$mac/cross.new" "$mac/cross.ini"; then # meson takes it in once
     rm -rf build/macos
     mv "$mac/cross.new" "$mac/cross.ini"
