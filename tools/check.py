@@ -173,7 +173,7 @@ def standin(log):
     counts = build("standin")(log)
     if counts.failed:
         return counts
-    counts.add(meson_tests("standin", "hv_hvf")(log))
+    counts.add(meson_tests("standin", "hv_hvf", "machine_hvf", "machine_to_hvf")(log))
     env = {"IGNITION_ACCEL": "hvf", "IGNITION_BUILD": str(BUILD / "standin")}
     return counts.add(pytest(*STANDIN_E2E, env=env)(log))
 

@@ -29,6 +29,7 @@
 #define GIC_ICFGR      0xc00
 
 #define SPIS_END 1020 /* special interrupt numbers follow */
+#define SGIS     0xffffu
 #define TIMERS   (BIT(MAP_PPI_VTIMER) | BIT(MAP_PPI_PTIMER))
 
 /* Where 32 interrupts have their registers: in the distributor, or a vCPU's redistributor. */
@@ -69,12 +70,13 @@ static int get32(const struct place *p, uint32_t off, uint32_t *ret_val, struct 
     return rc;
 }
 
-/* ICFGR has two bits an interrupt, of which the upper says that it is edge-triggered. */
+/* ICFGR has two bits an interrupt, of which the upper says that it is edge-triggered. SGIs are,
+ * whatever their register says or is told. */
 static int get_edge(const struct place *p, uint32_t *ret_edge, struct err *err)
 {
-    uint32_t edge = 0;
+    uint32_t edge = p->v ? SGIS : 0;
 
-    for (unsigned half = 0; half < 2; half++) {
+    for (unsigned half = p->v ? 1 : 0; half < 2; half++) {
         uint64_t cfg = 0;
         int rc = get(p, GIC_ICFGR + 8 * p->word + 4 * half, &cfg, err);
         if (rc < 0)
@@ -86,7 +88,6 @@ static int get_edge(const struct place *p, uint32_t *ret_edge, struct err *err)
     return 0;
 }
 
-/* SGIs are edge-triggered whatever is written, and their register need not be writable. */
 static int set_edge(const struct place *p, uint32_t edge, struct err *err)
 {
     uint32_t there;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -65,6 +66,21 @@ struct rig {
     int fd;
 };
 
+static unsigned rigs; /* that there are now */
+
+/* IGNITION_TEST_ENGINES names those of a first and a second machine: "hvf soft". */
+static const struct hv_ops *rig_engine(unsigned number)
+{
+    const char *names = getenv("IGNITION_TEST_ENGINES");
+    char name[2][8] = { "soft", "soft" };
+    const struct hv_ops *engine;
+
+    if (names)
+        assert_int_equal(sscanf(names, "%7s %7s", name[0], name[1]), 2);
+    assert_int_equal(hv_find(name[number], &engine, NULL), 0);
+    return engine;
+}
+
 static struct rig *rig_new(const uint32_t *code, size_t len)
 {
     struct rig *rig = calloc(1, sizeof(*rig));
@@ -85,7 +101,8 @@ static struct rig *rig_new(const uint32_t *code, size_t len)
         .console = { .in = -1, .out = -1 },
         .start_ns = clock_mono_ns(),
     };
-    assert_int_equal(hv_find("soft", &rig->config.engine, NULL), 0);
+    assert_true(rigs < 2);
+    rig->config.engine = rig_engine(rigs++);
     return rig;
 }
 
@@ -127,6 +144,7 @@ static void rig_free(struct rig *rig)
     machine_destroy(rig->machine);
     fd_close(rig->fd);
     free(rig);
+    rigs--;
 }
 
 static uint64_t rig_peek(struct rig *rig, gpa_t gpa)
