@@ -77,20 +77,23 @@ int hv_kvm_regs_set_one(const struct hv_kvm_vcpu *v, uint64_t id, const void *va
     return ioctl(v->fd, KVM_SET_ONE_REG, &reg) < 0 ? -errno : 0;
 }
 
-/* The manual's name of a register: upper case, with its number if it is one of several. */
+/* The manual's name of a register: upper case, and its number for "#" if it is one of several. */
 struct name {
     char text[24];
 };
 
 static struct name name_of(const char *name, int number)
 {
-    struct name out = { 0 };
-    size_t len = 0;
+    const char *rest = strchr(name, '#');
+    struct name out;
 
-    for (; name[len] && name[len] != '#' && len < sizeof(out.text) - 1; len++)
-        out.text[len] = (char)toupper((unsigned char)name[len]);
-    if (name[len] == '#')
-        snprintf(out.text + len, sizeof(out.text) - len, "%d%s", number, name + len + 1);
+    if (rest)
+        snprintf(out.text, sizeof(out.text), "%.*s%d%s", (int)(rest - name), name, number,
+                 rest + 1);
+    else
+        snprintf(out.text, sizeof(out.text), "%s", name);
+    for (char *c = out.text; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
     return out;
 }
 

@@ -8,7 +8,8 @@
 #ifndef KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP
 #define KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP 225
 #endif
-#ifndef KVM_DIRTY_LOG_PAGE_OFFSET
+#if KVM_DIRTY_LOG_PAGE_OFFSET == 0 /* headers of a time when arm64 had no rings */
+#undef KVM_DIRTY_LOG_PAGE_OFFSET
 #define KVM_DIRTY_LOG_PAGE_OFFSET 64
 #endif
 
