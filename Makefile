@@ -3,7 +3,7 @@ RECIPE ?= tiny
 SAN    ?=
 LONG   ?=
 
-.PHONY: all demo check lab bench guest format install clean help
+.PHONY: all demo check check-mac lab bench guest format install clean help
 
 all: ## build build/ignition
 	@tools/build.sh
@@ -13,6 +13,9 @@ demo: ## install what is missing, build, boot a guest to a root shell
 
 check: ## build and run every test; SAN=1 adds sanitizers, LONG=1 soaks
 	@SAN=$(SAN) LONG=$(LONG) tools/check.sh
+
+check-mac: ## on a Mac: unit tests, and the end-to-end tests on hvf and on soft
+	@LONG=$(LONG) tools/check-mac.sh
 
 lab: ## an arm64 machine with KVM, emulated: a shell in it
 	@tools/lab.py
@@ -33,4 +36,4 @@ clean: ## remove what builds made, not downloaded guests
 	@rm -rf build/gcc build/clang build/san build/fuzz build/arm64 build/macos build/check build/ignition
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20

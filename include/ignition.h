@@ -81,7 +81,7 @@ struct ign_options {
     const char *accel;   /* "auto", "hvf", "kvm", "soft" */
     const char *cpu;     /* "portable", "max", "host" */
     unsigned smp;        /* vCPUs, 1..64; the software CPU has up to 32 */
-    uint64_t mem;        /* bytes, 16 MiB or more */
+    uint64_t mem;        /* bytes, 16 MiB or more, in whole 16 KiB */
     uint64_t counter_hz; /* 0: the engine's own; others than "soft" take no other */
     struct ign_file kernel, initramfs;
     enum ign_kernel_format format;

@@ -15,7 +15,7 @@ debian_test='clang clang-format libclang-rt-14-dev lld llvm libcmocka-dev git py
     cpio device-tree-compiler e2fsprogs fish man-db mandoc zsh
     arch-test mmdebstrap uidmap'
 homebrew_build='dtc jansson libcbor libevent meson ninja pkgconf python@3.13 xxhash zstd'
-homebrew_test='clang-format cmocka e2fsprogs fish qemu'
+homebrew_test='bash clang-format cmocka e2fsprogs fish qemu'
 
 die() {
     echo "deps: $*" >&2

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd_os.h"
 
 /* macOS refuses a single transfer of more than INT_MAX bytes. */
 #define FD_CHUNK_MAX ((size_t)GIB)
@@ -113,7 +114,7 @@ static void fd_sync_folder(const char *path)
     CLEANUP(fd_closep) int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
     if (fd >= 0)
-        (void)fsync(fd);
+        (void)!fd_os_flush_folder(fd);
 }
 
 int fd_open_or_make(const char *path, bool *ret_made)

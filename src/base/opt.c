@@ -234,14 +234,26 @@ static const struct opt *opt_find(const struct opt *opts, const char *name, size
     return NULL;
 }
 
+/* "-v"; the letters are for flags alone. */
+static const struct opt *opt_find_letter(const struct opt *opts, const char *word)
+{
+    for (; opts->type; opts++) {
+        assert(!opts->letter || opts->type == OPT_FLAG);
+        if (opts->letter && word[1] == opts->letter && !word[2])
+            return opts;
+    }
+    return NULL;
+}
+
 /* One option at argv[*at]; moves *at over a value in a word of its own. */
 static int opt_one(const struct opt *opts, void *target, int argc, char **argv, int *at,
                    bool seen[OPT_ROWS_MAX], struct err *err)
 {
     const char *word = argv[*at], *value = NULL;
     size_t len = strcspn(word, "=");
-    const struct opt *opt =
-        !strncmp(word, "--", 2) && len > 2 ? opt_find(opts, word + 2, len - 2) : NULL;
+    const struct opt *opt = strncmp(word, "--", 2) != 0 ? opt_find_letter(opts, word)
+                            : len > 2                   ? opt_find(opts, word + 2, len - 2)
+                                                        : NULL;
 
     if (!opt)
         return opt_unknown(opts, word, len, err);

@@ -2,8 +2,9 @@
  * Command-line options as a table: parsing, range checks, --help, the manual page and the shells'
  * completion come from it.
  *
- * Long options only, "--name value" or "--name=value"; "--" ends options. Options and positional
- * arguments may mix. A repeated single option is an error; OPT_LIST collects.
+ * Long options, "--name value" or "--name=value", and for some flags a letter, "-v"; "--" ends
+ * options. Options and positional arguments may mix. A repeated single option is an error; OPT_LIST
+ * collects.
  */
 #pragma once
 
@@ -39,6 +40,7 @@ struct opt {
     const char *words; /* OPT_ENUM: "hvf|kvm|soft" */
     const char *more;  /* further sentences for the manual page, NULL: none */
     bool files;        /* the value begins with the path of a file, and is completed as one */
+    char letter;       /* OPT_FLAG: its short form; 0: none */
 };
 
 /* A positional argument; a table of them ends with a row that has no name. */

@@ -7,14 +7,15 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/fd_os.h"
 #include "base/log.h"
 #include "block/disk_ops.h"
 #include "block/disk_os.h"
 
 #define ZERO_CHUNK  (64 * KIB)
-#define RAW_GRANULE 4096 /* the block of common file systems */
+#define IO_MAX      ((size_t)GIB) /* macOS refuses a transfer of more than INT_MAX bytes */
+#define RAW_GRANULE 4096          /* the block of common file systems */
 
 struct raw {
     struct disk disk;
@@ -28,7 +29,7 @@ static int disk_check(int fd, const char *name, bool read_only, uint64_t *ret_by
 {
     int mode = fcntl(fd, F_GETFL);
     struct stat st;
-    off_t end;
+    int64_t end;
 
     if (mode < 0 || fstat(fd, &st) < 0)
         return err_errno(err, "disk %s", name);
@@ -37,9 +38,9 @@ static int disk_check(int fd, const char *name, bool read_only, uint64_t *ret_by
     if (!read_only && (mode & O_ACCMODE) != O_RDWR)
         return err_set(err, EROFS, "disk %s: not open for writing; attach it read-only (,ro)",
                        name);
-    end = lseek(fd, 0, SEEK_END); /* st_size is 0 for a block device */
+    end = disk_os_bytes(fd);
     if (end < 0)
-        return err_errno(err, "disk %s: find its size", name);
+        return err_set(err, (int)-end, "disk %s: find its size: %s", name, strerror((int)-end));
     if (end == 0)
         return err_set(err, EINVAL, "disk %s: image is empty; make it with truncate -s SIZE", name);
     if (end % DISK_SECTOR)
@@ -86,12 +87,29 @@ static unsigned disk_advance(struct iovec *iov, unsigned count, size_t done)
     return gone;
 }
 
+/* One call for as many segments as it takes; a segment that is too long for it alone is cut. */
+static ssize_t disk_fd_some(int fd, disk_io_fn io, struct iovec *iov, unsigned count, off_t off)
+{
+    size_t first = iov->iov_len, len = 0;
+    unsigned fit = 0;
+    ssize_t done;
+
+    while (fit < count && iov[fit].iov_len <= IO_MAX - len)
+        len += iov[fit++].iov_len;
+    if (fit)
+        return io(fd, iov, (int)fit, off);
+    iov->iov_len = IO_MAX;
+    done = io(fd, iov, 1, off);
+    iov->iov_len = first;
+    return done;
+}
+
 static int disk_fd_io(int fd, disk_io_fn io, struct iovec *iov, unsigned count, uint64_t off)
 {
     unsigned at = disk_advance(iov, count, 0);
 
     while (at < count) {
-        ssize_t done = io(fd, iov + at, (int)(count - at), (off_t)off);
+        ssize_t done = disk_fd_some(fd, io, iov + at, count - at, (off_t)off);
         if (done < 0 && errno == EINTR)
             continue;
         if (done < 0)
@@ -202,7 +220,7 @@ static int raw_write_zeroes(struct disk *disk, uint64_t off, uint64_t len, bool 
 
 static int raw_flush(struct disk *disk)
 {
-    return disk_os_flush(container_of(disk, struct raw, disk)->fd);
+    return fd_os_flush(container_of(disk, struct raw, disk)->fd);
 }
 
 static void raw_close(struct disk *disk)

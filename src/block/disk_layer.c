@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "block/disk_os.h"
+#include "base/fd_os.h"
 #include "block/layer.h"
 
 static int layer_lock(int fd, const char *name, bool exclusive, struct err *err)
@@ -32,11 +32,11 @@ static int layer_fill(int fd, const struct layer_head *head)
     if (rc == 0 && ftruncate(fd, (off_t)(data_off + head->image_bytes)) < 0)
         rc = -errno;
     if (rc == 0)
-        rc = fsync(fd) < 0 ? -errno : 0;
+        rc = fd_os_order(fd);
     /* The header last: without one the file is no layer. */
     if (rc == 0)
         rc = layer_file_put_head(fd, head);
-    return rc == 0 ? disk_os_flush(fd) : rc;
+    return rc == 0 ? fd_os_flush(fd) : rc;
 }
 
 static int layer_create_locked(int fd, const char *name, struct disk *parent, const char *base_path,

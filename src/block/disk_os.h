@@ -5,8 +5,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* Push written data through to stable storage. Returns 0 or -errno. */
-int disk_os_flush(int fd);
+/* Bytes of an open file or block device, or -errno. */
+int64_t disk_os_bytes(int fd);
 
 /* preadv() of what is in memory. Returns the bytes, perhaps fewer than asked for, or -errno:
  * -EAGAIN when the medium would have to be waited for, -EOPNOTSUPP where the host cannot say. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/fd_os.h"
 #include "base/log.h"
 #include "block/disk_os.h"
 
@@ -263,9 +264,9 @@ static int layer_write_map_locked(struct layer *layer) REQUIRES(layer->flush_loc
  * The host may have dropped the pages that it could not write, and a second flush would find
  * nothing to do: the map must not be written over that.
  */
-static int layer_flush_file(struct layer *layer)
+static int layer_flush_file(struct layer *layer, int (*flush)(int fd))
 {
-    int rc = disk_os_flush(layer->fd);
+    int rc = flush(layer->fd);
 
     if (rc < 0) {
         lock_take(&layer->lock);
@@ -290,11 +291,11 @@ static int layer_flush_locked(struct layer *layer) REQUIRES(layer->flush_lock)
         layer_take_map_locked(layer);
     lock_drop(&layer->lock);
     if (rc == 0)
-        rc = layer_flush_file(layer);
+        rc = layer_flush_file(layer, layer->map_taken ? fd_os_order : fd_os_flush);
     if (rc < 0 || !layer->map_taken)
         return rc;
     rc = layer_write_map_locked(layer);
-    return rc < 0 ? rc : layer_flush_file(layer);
+    return rc < 0 ? rc : layer_flush_file(layer, fd_os_flush);
 }
 
 static int layer_flush(struct disk *disk)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/fd_os.h"
 #include "block/disk_os.h"
 
 /* One cluster into the parent. */
@@ -27,7 +28,7 @@ static int layer_put_head(struct layer *layer, const struct layer_head *head)
 {
     int rc = layer_file_put_head(layer->fd, head);
 
-    return rc == 0 ? disk_os_flush(layer->fd) : rc;
+    return rc == 0 ? fd_os_flush(layer->fd) : rc;
 }
 
 /*
@@ -68,7 +69,7 @@ int layer_commit(struct layer *layer, struct layer_head *head)
     memset(layer->map, 0, map_bytes);
     rc = disk_fd_write(layer->fd, layer->map, map_bytes, LAYER_MAP_OFF);
     if (rc == 0)
-        rc = disk_os_flush(layer->fd);
+        rc = fd_os_flush(layer->fd);
     if (rc < 0)
         return rc;
     head->committing = head->copied = false;

@@ -146,7 +146,11 @@ static const struct opt boot_opts[] = {
       .type = OPT_FLAG,
       .where = O(quiet),
       .help = "print errors and warnings only" },
-    { .name = "debug", .type = OPT_FLAG, .where = O(debug), .help = "print what happens inside" },
+    { .name = "debug",
+      .type = OPT_FLAG,
+      .letter = 'v',
+      .where = O(debug),
+      .help = "print what happens inside, and which engine was taken and why (-v for short)" },
     { .type = OPT_END },
 };
 #undef O

@@ -159,8 +159,9 @@ struct hv_ops {
     uint64_t (*insn_count)(const struct hv_vcpu *vcpu);
 };
 
-/* Find an engine: "soft", "kvm", "hvf", or "auto" for the first of hvf, kvm, soft that probes well.
- * Returns 0, or -errno with one sentence that names the engine and the way out. */
+/* Find an engine: "soft", "kvm", "hvf", or "auto" for the first of hvf, kvm, soft that probes well:
+ * which that is, and why not those before it, is a line of the log at LOG_DEBUG. Returns 0, or
+ * -errno with one sentence that names the engine and the way out. */
 MUST_CHECK int hv_find(const char *name, const struct hv_ops **ret_ops, struct err *err);
 
 /* One of the engines that ignition has, on this host. */

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "block/disk_layer.h"
+#include "block/disk_os.h"
 #include "lib/ign_int.h"
 
 #define READ_CHUNK (256 * KIB)
@@ -41,7 +42,7 @@ static int disk_file_info(const char *path, struct ign_disk_info *ret, struct er
     memset(ret, 0, sizeof(*ret));
     ret->used_bytes = (uint64_t)st.st_blocks * 512;
     if (!disk_layer_is(fd)) {
-        off_t end = lseek(fd, 0, SEEK_END);
+        int64_t end = disk_os_bytes(fd);
         if (S_ISDIR(st.st_mode) || end < 0)
             return err_set(err, EINVAL, "disk %s: neither a regular file nor a block device", path);
         ret->image_bytes = (uint64_t)end;

@@ -8,9 +8,11 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "lib/ign_int.h"
 
 #define MEM_MIN       (16 * MIB)
+#define MEM_GRANULE   (16 * KIB) /* a machine's memory can be mapped on every host */
 #define JIT_CACHE_MIN (1 * MIB)
 #define JIT_CACHE_MAX (1 * GIB)
 
@@ -72,8 +74,8 @@ static int files_check(const struct ign_options *options, struct err *err)
 {
     if (!options->smp || options->smp > MAP_VCPUS_MAX)
         return err_set(err, EINVAL, "smp: %u is not between 1 and %d", options->smp, MAP_VCPUS_MAX);
-    if (options->mem < MEM_MIN || options->mem % GMEM_PAGE_SIZE)
-        return err_set(err, EINVAL, "mem: %llu bytes; give at least 16M, in whole 4 KiB pages",
+    if (options->mem < MEM_MIN || options->mem % MEM_GRANULE)
+        return err_set(err, EINVAL, "mem: %llu bytes; give at least 16M, in whole 16 KiB pages",
                        (unsigned long long)options->mem);
     if (options->drive_count > IGN_DRIVES_MAX)
         return err_set(err, EINVAL, "drives: %u are more than %d", options->drive_count,
@@ -135,6 +137,9 @@ int ign_files_open(const struct ign_options *options, struct ign_files *files,
     bool soft = (options->deterministic || lockstep) && !strcmp(options->accel, "auto");
     int rc = files_check(options, err);
 
+    if (soft)
+        log_debug("accel", "auto takes soft, the one that can run %s",
+                  lockstep ? "in lockstep" : "deterministically");
     if (rc == 0)
         config.jit = files_jit(options);
     if (rc == 0)

@@ -41,7 +41,8 @@ void gmem_destroy(struct gmem *mem); /* NULL is fine */
  * not overlap another. Host memory is taken as pages are touched. */
 MUST_CHECK int gmem_add(struct gmem *mem, gpa_t gpa, uint64_t size, bool is_ram, struct err *err);
 
-/* Give all host pages back: every region reads as zeroes, nothing is dirty. vCPUs are stopped. */
+/* Give all host pages back: every region reads as zeroes, nothing is dirty. No engine has the
+ * memory mapped: what lies behind a mapping of Hypervisor.framework must not be exchanged. */
 void gmem_clear(struct gmem *mem);
 
 /* Copy guest memory into a host buffer, or back. len 0 succeeds and copies nothing. Returns 0, or

@@ -2,19 +2,30 @@
 
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 
 import pytest
 
+from hosts import ENGINE, MAC, MARKERS, tool, why_not
 from machine import Machine
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "guest"))
 import cpio  # noqa: E402
 
-BUILD = pathlib.Path(os.environ.get("IGNITION_BUILD", ROOT / "build" / "gcc"))
+BUILD = pathlib.Path(os.environ.get("IGNITION_BUILD", ROOT / "build" / ("clang" if MAC else "gcc")))
+
+
+def pytest_configure(config):
+    for line in MARKERS:
+        config.addinivalue_line("markers", line)
+
+
+def pytest_runtest_setup(item):
+    why = why_not(item)
+    if why:
+        pytest.skip(why)
 
 
 def must_exist(path, how):
@@ -48,7 +59,8 @@ def debian():
 
 @pytest.fixture(scope="session")
 def engine():
-    return os.environ.get("IGNITION_ACCEL", "soft")
+    """What runs the guests: IGNITION_ACCEL, or soft. A test that is of one engine says so: see hosts.py."""
+    return ENGINE
 
 
 @pytest.fixture
@@ -76,12 +88,16 @@ def start(program, guest, engine, tmp_path):
 @pytest.fixture(scope="session")
 def hostio():
     """The library that fails, delays and records the host's calls on a file."""
+    if MAC:
+        pytest.skip("needs Linux: LD_PRELOAD, which puts the library in front of the C library")
     return must_exist(BUILD / "tests" / "fault" / "hostio.so", "build first: make")
 
 
 @pytest.fixture(scope="session")
 def disk_programs(guest, tmp_path_factory):
     """The recipe's initramfs with the programs that work a disk behind it, in /programs."""
+    if MAC:
+        pytest.skip("needs Linux: a compiler of static programs for arm64 Linux")
     archive = cpio.Archive(mtime=0)
     for file in sorted(must_exist(BUILD / "tests" / "guest" / "disk", "build first: make").iterdir()):
         archive.file(f"programs/{file.name}", file.read_bytes(), 0o755)
@@ -98,6 +114,5 @@ def ext4(tmp_path):
     image = tmp_path / "disk.img"
     with open(image, "wb") as f:
         f.truncate(16 << 20)
-    mke2fs = shutil.which("mke2fs") or "/usr/sbin/mke2fs"
-    subprocess.run([mke2fs, "-q", "-F", "-t", "ext4", str(image)], check=True)
+    subprocess.run([tool("mke2fs"), "-q", "-F", "-t", "ext4", str(image)], check=True)
     return image

@@ -8,14 +8,11 @@ import termios
 
 import pexpect
 
+from hosts import children
+
 # Generous: a shared test machine may stand still for a while. Nothing asserts on time.
 TIMEOUT_S = int(os.environ.get("IGNITION_TEST_TIMEOUT", "240"))
 PROMPT = r"root@ignition:[^\r\n ]*# "
-
-
-def children(pid):
-    """The processes that a single-threaded process has started."""
-    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 class Machine:

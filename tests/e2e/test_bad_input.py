@@ -1,5 +1,6 @@
 """Wrong usage and broken files: one line that names the thing and the way out, and the status."""
 
+import json
 import os
 import subprocess
 
@@ -62,13 +63,15 @@ def test_more_memory_than_the_host_has(program, guest, engine):
     refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--mem", "900G"), 1, "--mem", "host")
 
 
-def test_more_vcpus_than_the_software_cpu_runs(program, guest):
-    refused(ignition(program, "boot", guest / "Image", "--accel", "soft", "--smp", "33"), 1,
+@pytest.mark.engine("soft", "the limit is the software CPU's")
+def test_more_vcpus_than_the_software_cpu_runs(program, guest, engine):
+    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--smp", "33"), 1,
             "at most 32 vCPUs, not 33", "--smp 32")
 
 
-def test_a_model_that_the_software_cpu_lacks(program, guest):
-    refused(ignition(program, "boot", guest / "Image", "--accel", "soft", "--cpu", "host"), 1,
+@pytest.mark.engine("soft", "the others have no model but the host's own")
+def test_a_model_that_the_software_cpu_lacks(program, guest, engine):
+    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--cpu", "host"), 1,
             "no model host", "--cpu portable", "--cpu max")
 
 
@@ -156,3 +159,20 @@ def test_disk_of_an_odd_size_and_empty_disk(program, guest, engine, tmp_path):
 
 def test_overlong_command_line(program, guest, engine):
     refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--append", "x" * 3000), 1, "--append")
+
+
+def test_auto_says_with_v_what_it_took_and_why(program, guest):
+    """One line, with a reason for each engine that was passed over; for nobody who did not ask."""
+    def lines(*options):
+        result = ignition(program, "boot", guest / "initramfs", *options)  # which is no kernel
+        assert result.returncode == 1
+        return [line for line in result.stderr.splitlines() if line.startswith("ignition: accel: ")]
+
+    found = {check["name"]: check for check in json.loads(ignition(program, "doctor", "--json").stdout)["checks"]}
+    why = [f"auto takes {name}" if found[f"engine-{name}"]["facts"]["works"] else
+           f"not {name}: {found[f'engine-{name}']['text']}" for name in ("hvf", "kvm", "soft")]
+    taken = next(i for i, words in enumerate(why) if words.startswith("auto"))
+    line = "ignition: accel: " + "; ".join([why[taken], *why[:taken]])
+    assert lines("-v") == lines("--debug") == [line]
+    assert lines() == lines("-v", "--accel", "soft") == []
+    assert lines("-v", "--deterministic") == ["ignition: accel: auto takes soft, the one that can run deterministically"]

@@ -3,6 +3,10 @@
 import hashlib
 import subprocess
 
+import pytest
+
+from hosts import tool
+
 
 def test_shell_answers_and_power_off_ends_with_0(start):
     m = start("--mem", "512M").shell()
@@ -33,6 +37,7 @@ def test_devices_are_what_the_manual_says(start):
     assert "panic" not in m.text().lower()
 
 
+@pytest.mark.engine("soft", "the model max is the software CPU's")
 def test_linux_sees_what_model_max_adds(start):
     m = start("--cpu", "max").shell()
     features = m.ok("grep -m1 Features /proc/cpuinfo").split()
@@ -58,7 +63,7 @@ def test_disk_keeps_what_was_synced_over_a_reboot(start, ext4):
     m.ok("umount /mnt")
     m.send("poweroff -f\r")
     assert m.wait() == 0
-    subprocess.run(["/usr/sbin/e2fsck", "-f", "-n", str(ext4)], check=True, capture_output=True)
+    subprocess.run([tool("e2fsck"), "-f", "-n", str(ext4)], check=True, capture_output=True)
 
 
 def test_read_only_disk_is_left_alone(start, ext4):

@@ -4,13 +4,13 @@ Python's own tests, OpenSSL, stress-ng, gcc, SQLite.
 
 import os
 import re
-import shutil
 import subprocess
 import tarfile
 
 import pytest
 
 from conftest import ROOT
+from hosts import copy_image, tool
 from machine import TIMEOUT_S, Machine
 
 LONG = os.environ.get("LONG", "") not in ("", "0")
@@ -179,13 +179,13 @@ def test_a_program_is_compiled_and_runs(system):
 
 
 def fsck(path):
-    return subprocess.run([shutil.which("e2fsck") or "/usr/sbin/e2fsck", "-fn", str(path)],
+    return subprocess.run([tool("e2fsck"), "-fn", str(path)],
                           capture_output=True, text=True, check=False)
 
 
 def test_sqlite_keeps_what_it_was_given(command, debian, tmp_path):
     image = tmp_path / "root.ext4"
-    subprocess.run(["cp", "--sparse=always", debian / "rootfs.ext4", image], check=True)
+    copy_image(debian / "rootfs.ext4", image)
     m = Machine(command(image, "--smp", 2), log=tmp_path / "console")
     try:
         m.login()

@@ -13,7 +13,10 @@ import time
 
 import pytest
 
+from hosts import children
 from machine import TIMEOUT_S
+
+pytestmark = pytest.mark.engine("soft", "the only one that can be deterministic")
 
 PIPE_BYTES = 32768  # a pipe holds twice as much, but not to the last byte
 
@@ -33,7 +36,7 @@ def run(program, guest, disk, before_reading, *options):
     script = base64.b64encode(SCRIPT.encode()).decode()
     child = subprocess.Popen(
         [str(program), "boot", str(guest / "Image"), "--initramfs", str(guest / "initramfs"),
-         "--disk", str(disk), "--deterministic", "--stats", *options, "--append",
+         "--disk", str(disk), "--accel", "soft", "--deterministic", "--stats", *options, "--append",
          f"quiet cryptomgr.notests ign.exec={script}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
@@ -49,12 +52,11 @@ def run(program, guest, disk, before_reading, *options):
 
 def wait_until_it_stands_still(child):
     """Read nothing until the pipe and the console's buffer are full and the guest has to wait."""
-    children = pathlib.Path(f"/proc/{child.pid}/task/{child.pid}/children")
     before, deadline = None, time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline and child.poll() is None:
         waiting = struct.unpack("i", fcntl.ioctl(child.stdout, termios.FIONREAD, b"0000"))[0]
         if waiting >= PIPE_BYTES:
-            (vmm,) = children.read_text().split()
+            (vmm,) = children(child.pid)
             ticks = pathlib.Path(f"/proc/{vmm}/stat").read_text().split()[13:15]
             if ticks == before:
                 return
@@ -63,6 +65,7 @@ def wait_until_it_stands_still(child):
     pytest.fail("the guest never waited for its reader")
 
 
+@pytest.mark.linux("/proc, which says that the machine stands still")
 def test_two_runs_are_the_same(program, guest, ext4, tmp_path):
     """Translated, interpreted, with a code cache that is emptied all the time, and with a slow reader."""
     results = []
@@ -79,7 +82,7 @@ def test_two_runs_are_the_same(program, guest, ext4, tmp_path):
 
 
 def test_more_than_one_vcpu_is_refused(program, guest):
-    result = subprocess.run([str(program), "boot", str(guest / "Image"), "--deterministic", "--smp", "2"],
-                            stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    result = subprocess.run([str(program), "boot", str(guest / "Image"), "--accel", "soft", "--deterministic",
+                             "--smp", "2"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert result.returncode == 1
     assert "deterministic execution is for one vCPU, not 2; use --smp 1" in result.stderr

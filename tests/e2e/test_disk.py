@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+from hosts import tool
+
 
 def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -42,8 +44,7 @@ def power_off(machine):
 
 
 def fsck(path):
-    e2fsck = "/usr/sbin/e2fsck"
-    return subprocess.run([e2fsck, "-fn", str(path)], capture_output=True, check=False).returncode
+    return subprocess.run([tool("e2fsck"), "-fn", str(path)], capture_output=True, check=False).returncode
 
 
 def test_a_temporary_overlay_is_forgotten(start, ext4, tmp_path):

@@ -7,11 +7,15 @@ import struct
 import subprocess
 
 import pexpect
+import pytest
 
+from hosts import MAC
 from machine import TIMEOUT_S
 
-# What it tells on Linux, in this order.
-CHECKS = ["engine-hvf", "engine-kvm", "engine-soft", "kvm", "huge-pages", "landlock", "seccomp", "user-namespaces",
+# What it tells, in this order.
+CHECKS = ["engine-hvf", "engine-kvm", "engine-soft",
+          *(["macos", "hypervisor", "entitlement"] if MAC else
+            ["kvm", "huge-pages", "landlock", "seccomp", "user-namespaces"]),
           "terminal", "memory", "open-files", "cores", "temporary-folder"]
 
 
@@ -72,6 +76,7 @@ def test_engines_are_as_boot_finds_them(program, tmp_path):
             assert check["verdict"] == "note" and "not part of this build" in check["text"]
 
 
+@pytest.mark.linux("/proc/meminfo and /dev/kvm")
 def test_what_the_kernel_says(program):
     checks = report(program)[1]
     with open("/proc/meminfo", encoding="ascii") as f:
@@ -94,12 +99,14 @@ def test_what_the_kernel_says(program):
         assert kvm["verdict"] == "note"
 
 
+@pytest.mark.linux("a process can be bound to cores")
 def test_fewer_cores(program):
     core = min(os.sched_getaffinity(0))
     checks = report(program, preexec_fn=lambda: os.sched_setaffinity(0, {core}))[1]
     assert checks["cores"]["facts"]["count"] == 1
 
 
+@pytest.mark.linux("limits of addresses are kept")
 def test_no_machine_without_memory_or_files(program):
     checks = report(program, status=1, preexec_fn=limited(resource.RLIMIT_AS, 128 << 20))[1]
     assert checks["memory"]["verdict"] == "missing" and "ulimit -v" in checks["memory"]["way_out"]
@@ -110,16 +117,17 @@ def test_no_machine_without_memory_or_files(program):
     assert result.stdout.splitlines()[-1] == "No machine can run here: see open files."
 
 
+@pytest.mark.linux("limits of addresses are kept")
 def test_memory_under_a_limit(program):
     checks = report(program, preexec_fn=limited(resource.RLIMIT_AS, 1 << 30))[1]
     assert checks["memory"]["facts"]["fits_bytes"] <= 768 << 20
     assert checks["memory"]["verdict"] == "note"
 
 
-def test_a_limit_of_files_that_is_enough_for_the_smallest_machine(program, tmp_path):
+def test_a_limit_of_files_that_is_enough_for_the_smallest_machine(program, engine, tmp_path):
     """The number that the doctor goes by is one that boot can live with."""
     report(program, preexec_fn=limited(resource.RLIMIT_NOFILE, 16))
-    assert boot_off(program, tmp_path, "soft", preexec_fn=limited(resource.RLIMIT_NOFILE, 16)) == 0
+    assert boot_off(program, tmp_path, engine, preexec_fn=limited(resource.RLIMIT_NOFILE, 16)) == 0
 
 
 def test_temporary_folder(program, tmp_path):
@@ -143,6 +151,7 @@ def test_at_a_terminal(program):
     assert "not UTF-8; set TERM" in child.before
 
 
+@pytest.mark.linux("/dev/full")
 def test_output_that_does_not_arrive(program):
     with open("/dev/full", "w", encoding="ascii") as full:
         for args in (["doctor"], ["doctor", "--json"], ["manual"], ["completion", "zsh"], ["--version"], ["--help"]):

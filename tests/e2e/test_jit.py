@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.engine("soft", "the translator is the software CPU's")
+
 HAS_JIT = platform.system() == "Linux" and platform.machine() == "x86_64"
 translated = pytest.mark.skipif(not HAS_JIT, reason="there is no translator for this host")
 

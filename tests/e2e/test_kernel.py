@@ -2,10 +2,13 @@
 
 import subprocess
 
+import pytest
+
 import kernel_text
 from conftest import BUILD, must_exist
 
 
+@pytest.mark.linux("a compiler and an objcopy for bare arm64 machines")
 def test_it_prints_what_the_manual_says(program, engine):
     kernel = must_exist(BUILD / "tests" / "kernel" / "kernel.bin",
                         "install aarch64-linux-gnu-gcc (tools/deps.sh test) and build: make")

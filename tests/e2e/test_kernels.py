@@ -7,6 +7,8 @@ import pytest
 from conftest import BUILD, ROOT, must_exist
 from test_programs import cpio, run_elsewhere
 
+pytestmark = pytest.mark.linux("a compiler of static programs for arm64 Linux")
+
 KERNELS = BUILD / "bench" / "guest" / "kernels"
 
 

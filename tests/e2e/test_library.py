@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from conftest import BUILD, ROOT, must_exist
+from hosts import MAC
 
 
 def run(*args, **kwargs):
@@ -41,7 +42,8 @@ def embed(installed):
     made = run("cc", "-Wall", "-Wextra", "-Werror", ROOT / "examples/embed.c", *flags.stdout.split(),
                "-o", program)
     assert made.returncode == 0, made.stderr
-    return program, dict(os.environ, LD_LIBRARY_PATH=str(found[0].parent.parent))
+    libraries = "DYLD_LIBRARY_PATH" if MAC else "LD_LIBRARY_PATH"
+    return program, dict(os.environ, **{libraries: str(found[0].parent.parent)})
 
 
 def test_embed_boots_waits_and_powers_off(embed, guest):
@@ -61,6 +63,7 @@ def test_embed_says_what_is_wrong(embed, guest, tmp_path):
     assert run(program, env=env).returncode == 2
 
 
+@pytest.mark.linux("the names of an ELF library")
 def test_only_the_public_interface_is_exported(installed):
     library = [f for f in installed.rglob("libignition.so.*") if not f.is_symlink()]
     assert len(library) == 1, library
@@ -76,6 +79,7 @@ def test_the_header_is_cplusplus(tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.engine("soft", "any number of its machines fit in one process")
 def test_two_linux_guests_in_one_process(guest, ext4):
     before = ext4.read_bytes()
     result = run(must_exist(BUILD / "tests/lib/pair", "build first: make"), guest / "Image",

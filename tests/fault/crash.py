@@ -124,7 +124,9 @@ def expected(markers):
 
 
 def tool(name):
-    return shutil.which(name) or f"/usr/sbin/{name}"
+    # Homebrew keeps its own beside those of macOS.
+    folders = "/usr/sbin:/opt/homebrew/opt/e2fsprogs/sbin"
+    return shutil.which(name) or shutil.which(name, path=folders) or name
 
 
 def run(*args):

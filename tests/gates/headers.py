@@ -16,7 +16,7 @@ FLAGS = ["-std=gnu17", "-fsyntax-only", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-W
          "-Wno-unused-parameter", "-Isrc", "-Iinclude"]
 
 # An operating system's own headers exist only there.
-OTHER_OS = {"linux": "*_mac.h", "darwin": "*_linux.h"}
+OTHER_OS = {"linux": "*_macos.h", "darwin": "*_linux.h"}
 
 
 def compile_alone(root, generated, compiler, header):

@@ -17,19 +17,19 @@ struct target {
 
 #define O(f) offsetof(struct target, f)
 static const struct opt opts[] = {
-    /* name, type, where, default, min, max, arg, help, words, more, files */
-    { "mem", OPT_SIZE, O(mem), "512M", 64 * MIB, 1024 * GIB, "SIZE", "guest RAM", NULL, NULL,
-      false },
-    { "smp", OPT_U32, O(smp), "1", 1, 64, "N", "number of vCPUs", NULL, NULL, false },
-    { "count", OPT_U64, O(count), NULL, 0, 0, "N", "how often", NULL, NULL, false },
+    /* name, type, where, default, min, max, arg, help, words, more, files, letter */
+    { "mem", OPT_SIZE, O(mem), "512M", 64 * MIB, 1024 * GIB, "SIZE", "guest RAM", NULL, NULL, false,
+      0 },
+    { "smp", OPT_U32, O(smp), "1", 1, 64, "N", "number of vCPUs", NULL, NULL, false, 0 },
+    { "count", OPT_U64, O(count), NULL, 0, 0, "N", "how often", NULL, NULL, false, 0 },
     { "append", OPT_STR, O(append), NULL, 0, 0, "STR", "more kernel command line", NULL, NULL,
-      false },
+      false, 0 },
     { "accel", OPT_ENUM, O(accel), "auto", 0, 0, "ENGINE", "engine", "auto|hvf|kvm|soft", NULL,
-      false },
-    { "disk", OPT_LIST, O(disks), NULL, 0, 0, "F", "raw disk image", NULL, NULL, false },
-    { "verbose", OPT_FLAG, O(verbose), NULL, 0, 0, NULL, "say more", NULL, NULL, false },
+      false, 0 },
+    { "disk", OPT_LIST, O(disks), NULL, 0, 0, "F", "raw disk image", NULL, NULL, false, 0 },
+    { "verbose", OPT_FLAG, O(verbose), NULL, 0, 0, NULL, "say more", NULL, NULL, false, 'v' },
     { "track-dirty", OPT_FLAG, O(track_dirty), NULL, 0, 0, NULL, "record dirty pages", NULL, NULL,
-      false },
+      false, 0 },
     { 0 },
 };
 #undef O
@@ -112,6 +112,21 @@ static void test_lists_collect(void **state)
     assert_string_equal(p.target.disks.items[2], "--odd"); /* a value may look like an option */
 }
 
+static void test_a_letter_is_the_short_form_of_its_flag(void **state)
+{
+    struct parsed p = PARSE("kernel", "-v", "rootfs");
+
+    (void)state;
+    assert_int_equal(p.rc, 0);
+    assert_true(p.target.verbose);
+    assert_false(p.target.track_dirty);
+    assert_int_equal(p.nargs, 2);
+    p = PARSE("--", "-v");
+    assert_int_equal(p.rc, 0);
+    assert_false(p.target.verbose);
+    assert_string_equal(p.args[0], "-v");
+}
+
 static void test_two_dashes_end_options(void **state)
 {
     struct parsed p = PARSE("-", "--", "--mem");
@@ -172,6 +187,10 @@ static void test_wrong_inputs_have_their_sentence(void **state)
         { { "--accel", "sof" }, "--accel sof: give auto, hvf, kvm or soft" },
         { { "--accel", "kvm|soft" }, "--accel kvm|soft: give auto, hvf, kvm or soft" },
         { { "--accel=" }, "--accel : give auto, hvf, kvm or soft" },
+        { { "-v", "--verbose" }, "--verbose: given more than once" },
+        { { "-vv" }, "-vv: unknown option; --help lists them" },
+        { { "-t" }, "-t: unknown option; --help lists them" },
+        { { "-v=1" }, "-v: unknown option; --help lists them" },
         { { "--verbose=yes" }, "--verbose: takes no value" },
         { { "--meme", "1G" }, "--meme: unknown option; did you mean --mem?" },
         { { "--mme=1G" }, "--mme: unknown option; did you mean --mem?" },
@@ -351,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_values_in_both_forms),
         cmocka_unit_test(test_lists_collect),
+        cmocka_unit_test(test_a_letter_is_the_short_form_of_its_flag),
         cmocka_unit_test(test_two_dashes_end_options),
         cmocka_unit_test(test_values_that_look_like_options_do_not_count_as_given),
         cmocka_unit_test(test_wrong_inputs_have_their_sentence),

@@ -1,6 +1,7 @@
 /* A raw image: what is refused at opening, whole reads and writes, errors of the host. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +18,10 @@
  */
 static size_t dribble;
 static bool interrupted;
+
+/* A host that takes no more than INT_MAX bytes a call, as macOS; nothing is moved. */
+static bool int_max;
+static uint64_t int_max_at; /* where the next call must go on */
 
 static size_t part_of(const struct iovec *iov)
 {
@@ -40,14 +45,32 @@ static const struct iovec *first_of(const struct iovec *iov, int count)
     return iov;
 }
 
+static ssize_t move_int_max(const struct iovec *iov, int count, off_t off)
+{
+    size_t len = 0;
+
+    for (int i = 0; i < count; i++)
+        len += iov[i].iov_len;
+    if (len > INT_MAX || (uint64_t)off != int_max_at) {
+        errno = EINVAL;
+        return -1;
+    }
+    int_max_at += len;
+    return (ssize_t)len;
+}
+
 ssize_t preadv(int fd, const struct iovec *iov, int count, off_t off)
 {
+    if (int_max)
+        return move_int_max(iov, count, off);
     iov = first_of(iov, count);
     return interrupt() ? -1 : pread(fd, iov->iov_base, part_of(iov), off);
 }
 
 ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t off)
 {
+    if (int_max)
+        return move_int_max(iov, count, off);
     iov = first_of(iov, count);
     return interrupt() ? -1 : pwrite(fd, iov->iov_base, part_of(iov), off);
 }
@@ -186,6 +209,38 @@ static void test_short_and_interrupted_calls(void **state)
     dribble = 0;
 }
 
+static void test_no_call_is_for_more_than_a_host_takes(void **state)
+{
+    static const size_t lens[][3] = {
+        { 512 * MIB, 512 * MIB, 512 },       /* to the last byte */
+        { 900 * MIB, 900 * MIB, 900 * MIB }, /* one at a time */
+        { 3 * GIB + 512, 0, 512 },           /* one that is too long by itself */
+        { 512, (size_t)5 * GIB, 512 * MIB }, /* in the middle */
+    };
+    struct image image;
+    struct disk *disk;
+    char *at = NULL; /* nobody looks there */
+
+    (void)state;
+    image_make(&image, (off_t)8 * GIB);
+    disk = must_open(image.fd, false);
+    int_max = true;
+    for (unsigned i = 0; i < ARRAY_LEN(lens); i++) {
+        struct iovec iov[] = { { at, lens[i][0] }, { at, lens[i][1] }, { at, lens[i][2] } };
+        uint64_t all = lens[i][0] + lens[i][1] + lens[i][2];
+
+        int_max_at = 4096;
+        assert_int_equal(disk_readv(disk, iov, ARRAY_LEN(iov), 4096), 0);
+        assert_int_equal(int_max_at, 4096 + all);
+        int_max_at = 512;
+        assert_int_equal(disk_writev(disk, iov, ARRAY_LEN(iov), 512), 0);
+        assert_int_equal(int_max_at, 512 + all);
+    }
+    int_max = false;
+    disk_close(disk);
+    image_drop(&image);
+}
+
 static void test_bounds(void **state)
 {
     static const struct {
@@ -295,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_one_writer_or_many_readers),
         cmocka_unit_test(test_short_and_interrupted_calls),
+        cmocka_unit_test(test_no_call_is_for_more_than_a_host_takes),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_an_image_that_shrinks),

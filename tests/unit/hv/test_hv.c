@@ -2,7 +2,9 @@
 #include "hv/hv.h"
 
 #include <errno.h>
+#include <stdio.h>
 
+#include "base/log.h"
 #include "hv/hv_engines.h"
 #include "unit/test.h"
 
@@ -60,11 +62,54 @@ static void test_an_engine_of_other_hosts_says_which(void **state)
     assert_null(ops);
 }
 
+struct said {
+    unsigned lines;
+    char text[1024];
+};
+
+static void keep_line(void *ctx, enum log_level level, const char *area, const char *text)
+{
+    struct said *said = ctx;
+
+    assert_int_equal(level, LOG_DEBUG);
+    assert_string_equal(area, "accel");
+    said->lines++;
+    snprintf(said->text, sizeof(said->text), "%s", text);
+}
+
+static void test_auto_says_in_one_line_what_it_took_and_why(void **state)
+{
+    const struct hv_ops *ops = NULL;
+    struct said said = { 0 };
+    struct hv_probe probe;
+    char want[1024];
+    size_t at;
+
+    (void)state;
+    log_set_sink(keep_line, &said);
+    assert_int_equal(hv_find("auto", &ops, NULL), 0);
+    assert_int_equal(said.lines, 0); /* only those who asked for it hear it */
+    log_set_level(LOG_DEBUG);
+    assert_int_equal(hv_find("soft", &ops, NULL), 0);
+    assert_int_equal(said.lines, 0);
+    assert_int_equal(hv_find("auto", &ops, NULL), 0);
+    log_set_level(LOG_GUEST);
+    log_set_sink(NULL, NULL);
+    assert_int_equal(said.lines, 1);
+    at = (size_t)snprintf(want, sizeof(want), "auto takes %s", ops->name);
+    for (unsigned i = 0; hv_probe(i, &probe) && !probe.works; i++)
+        at += (size_t)snprintf(want + at, sizeof(want) - at, "; not %s: %s", probe.name,
+                               probe.why.msg);
+    assert_string_equal(said.text, want);
+    assert_null(strchr(said.text, '\n'));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_engine_is_probed_in_the_order_of_auto),
         cmocka_unit_test(test_soft_works_everywhere),
+        cmocka_unit_test(test_auto_says_in_one_line_what_it_took_and_why),
         cmocka_unit_test(test_an_engine_of_other_hosts_says_which),
     };
 

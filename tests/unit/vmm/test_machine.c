@@ -324,6 +324,44 @@ static void test_reset_starts_again_and_can_be_stopped(void **state)
     rig_free(rig);
 }
 
+/* An engine that is asked what RAM holds when its machine goes. */
+static struct {
+    const struct hv_ops *real;
+    struct rig *rig;
+    uint64_t counter; /* then */
+    unsigned destroyed;
+} watch;
+
+static void watched_destroy(struct hv *hv)
+{
+    if (!watch.destroyed++)
+        watch.counter = rig_peek(watch.rig, COUNTER);
+    watch.real->destroy(hv);
+}
+
+/* Hypervisor.framework must not have memory mapped whose host pages are exchanged beneath it. */
+static void test_a_restart_clears_memory_that_no_engine_has(void **state)
+{
+    struct rig *rig = rig_new(reset_at_once, sizeof(reset_at_once));
+    struct hv_ops ops = *rig->config.engine;
+
+    watch.real = rig->config.engine;
+    watch.rig = rig;
+    watch.destroyed = 0;
+    ops.destroy = watched_destroy;
+    rig->config.engine = &ops;
+    assert_int_equal(machine_create(&rig->config, &rig->machine, &rig->err), 0);
+    rig_poke(rig, COUNTER, 77);
+    rig_run(rig);
+    while (rig_peek(rig, COUNTER) == 77)
+        sched_yield();
+    machine_stop(rig->machine);
+    assert_int_equal(rig_join(rig), MACHINE_STOPPED);
+    assert_true(watch.destroyed >= 1);
+    assert_int_equal(watch.counter, 77);
+    rig_free(rig);
+}
+
 static void test_a_lost_guest_fails_with_a_reason(void **state)
 {
     struct rig *rig = rig_create(undefined, sizeof(undefined));
@@ -392,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_damaged_state_is_refused),
         cmocka_unit_test(test_reset_with_no_reboot_ends_the_run),
         cmocka_unit_test(test_reset_starts_again_and_can_be_stopped),
+        cmocka_unit_test(test_a_restart_clears_memory_that_no_engine_has),
         cmocka_unit_test(test_a_lost_guest_fails_with_a_reason),
         cmocka_unit_test(test_a_sleeping_guest_pauses_and_stops),
         cmocka_unit_test(test_two_machines_in_one_process),

@@ -1,4 +1,8 @@
-/* Guest memory on macOS: private anonymous memory; MADV_DONTNEED neither frees nor zeroes there. */
+/*
+ * Guest memory on macOS: private anonymous memory, which lies at pages of 16 KiB, as the mappings
+ * of Hypervisor.framework must. MADV_DONTNEED neither frees nor zeroes there, and MADV_FREE does
+ * when memory is short: a new mapping is what gives pages back at once.
+ */
 #include "mem/gmem_os.h"
 
 #include <sys/mman.h>
