@@ -493,6 +493,7 @@ static void fill_gic(struct gic_state *gic, unsigned vcpus)
         gic->redist[i].enabled = 0x0800ffff;
         gic->redist[i].pending_latch = 0x8 << i;
         gic->redist[i].active = 0x2;
+        gic->redist[i].line_level = 0x400000; /* PPI 22, which no timer drives */
         for (unsigned n = 0; n < GIC_FIRST_SPI; n++)
             gic->redist[i].priority[n] = (uint8_t)(0xa0 + 8 * i);
     }

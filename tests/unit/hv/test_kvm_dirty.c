@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/thread.h"
 #include "unit/hv/kvm_rig.h"
 
@@ -177,6 +178,19 @@ static void test_a_full_ring_is_emptied_on_the_way(void **state)
     rig_close(&f);
 }
 
+/* As at a restart: the vCPU is gone, what it wrote is not. */
+static void test_the_ring_of_a_vcpu_that_ends_is_not_lost(void **state)
+{
+    struct rig f;
+
+    (void)state;
+    open_with(&f, HV_DIRTY_RING);
+    stores(&f, DATA_PAGE, 7, 2);
+    f.hv->ops->vcpu_destroy(TAKE(f.vcpu, NULL));
+    assert_found(&f, DATA_PAGE, 7, 2);
+    rig_close(&f);
+}
+
 /* ---- two vCPUs ---- */
 
 struct second {
@@ -256,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_ring_finds_what_was_written),
         cmocka_unit_test(test_the_ring_is_taken_where_it_is_offered),
         cmocka_unit_test(test_a_full_ring_is_emptied_on_the_way),
+        cmocka_unit_test(test_the_ring_of_a_vcpu_that_ends_is_not_lost),
         cmocka_unit_test(test_two_vcpus_fill_their_rings_at_once),
     };
 
