@@ -219,7 +219,8 @@ STAGES = [
     Stage("e2e", ["venv", "gcc", "guest"], pytest("tests", f"--ignore={LAB_TESTS}")),
     Stage("standin", ["venv", "guest"], standin),
     Stage("arm64", [], cross_arm64),
-    Stage("lab", ["venv", "arm64", "guest"], pytest(LAB_TESTS)),
+    Stage("lab", ["venv", "arm64", "guest"],
+          pytest("tests/e2e", "-m", "lab", env={"IGNITION_ACCEL": "kvm", "IGNITION_LAB": "new"})),
     Stage("macos", ["venv"], cross_macos),
     Stage("fuzz", [], fuzz),
 ]

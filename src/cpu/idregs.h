@@ -6,7 +6,8 @@
 #include "cpu/cpu.h"
 
 #define IDREGS_PA_BITS_MIN 36
-#define IDREGS_PA_BITS_BIG 40 /* when RAM ends above 60 GiB */
+#define IDREGS_PA_BITS_BIG 40 /* when RAM ends above this: */
+#define IDREGS_BIG_RAM_END (60 * GIB)
 
 /* What not every model has, besides what its ID registers alone decide. */
 enum cpu_feature {

@@ -70,6 +70,14 @@ struct hv_jit {
     gva_t dump_va;
 };
 
+/* How an engine with a choice ("kvm") learns which pages the guest writes. */
+enum hv_dirty_log {
+    HV_DIRTY_AUTO,   /* the last of these that the host has; each other one, or fail: */
+    HV_DIRTY_BITMAP, /* a bitmap that is fetched and cleared at once */
+    HV_DIRTY_MANUAL, /* a bitmap that is cleared by pieces */
+    HV_DIRTY_RING,   /* a ring of pages for each vCPU */
+};
+
 struct hv_config {
     struct gmem *mem;    /* outlives the machine; the engine maps nothing by itself */
     unsigned vcpus;      /* 1..MAP_VCPUS_MAX */
@@ -82,6 +90,8 @@ struct hv_config {
     struct hv_jit jit;
     bool deterministic; /* time follows the instructions: "soft" with one vCPU, else refused */
     bool granule_4k; /* "hvf": map and track 4 KiB pages, not 16 KiB ones; macOS 26, else refused */
+    enum hv_dirty_log dirty_log;
+    unsigned dirty_ring; /* pages in a vCPU's ring, a power of two; 0 is the engine's own choice */
 };
 
 struct hv_ops;

@@ -1,8 +1,9 @@
 /*
  * The engine `kvm`: Linux's KVM on arm64, with its GICv3. PSCI is answered in the kernel.
  *
- * Documentation/virt/kvm/api.rst of Linux is the manual. The parts: hv_kvm_mem.c memory slots and
- * dirty pages, hv_kvm_vcpu.c running, hv_kvm_regs.c registers, hv_kvm_gic.c the controller.
+ * Documentation/virt/kvm/api.rst of Linux is the manual, and an error names the call of it that
+ * failed. The parts: hv_kvm_mem.c memory slots, hv_kvm_dirty.c dirty pages, hv_kvm_vcpu.c running,
+ * hv_kvm_regs.c and hv_kvm_idregs.c registers, hv_kvm_gic.c the controller.
  */
 #include "hv/hv_kvm_int.h"
 
@@ -17,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "cpu/idregs.h"
 
 #define KVM_PATH         "/dev/kvm"
 #define KVM_API          12 /* the only version there has ever been since Linux 2.6.22 */
@@ -52,6 +54,10 @@ static int kvm_open(int *ret_dev, struct err *err)
     if (dev < 0)
         return err_errno(err, "open " KVM_PATH);
     version = ioctl(dev, KVM_GET_API_VERSION, 0);
+    if (version < 0)
+        return err_set(err, errno,
+                       KVM_PATH " is not KVM: KVM_GET_API_VERSION: %s; use --accel soft",
+                       strerror(errno));
     if (version != KVM_API)
         return err_set(err, ENOTSUP, KVM_PATH ": API version %d, not %d; use --accel soft", version,
                        KVM_API);
@@ -76,7 +82,7 @@ static int kvm_create_vm(int dev, unsigned ipa_bits, struct err *err)
     do
         vm = ioctl(dev, KVM_CREATE_VM, type);
     while (vm < 0 && errno == EINTR);
-    return vm < 0 ? err_errno(err, "KVM: create a machine with %u address bits", ipa_bits) : vm;
+    return vm < 0 ? err_errno(err, "KVM_CREATE_VM with %u address bits", ipa_bits) : vm;
 }
 
 static int kvm_check_gic(int vm, struct err *err)
@@ -135,17 +141,22 @@ static int kvm_check_config(const struct hv_config *config, int dev, struct err 
     return 0;
 }
 
+static uint64_t memory_end(const struct gmem *mem)
+{
+    uint64_t end = 0;
+
+    for (unsigned i = 0; i < mem->count; i++)
+        if (mem->regions[i].gpa + mem->regions[i].size > end)
+            end = mem->regions[i].gpa + mem->regions[i].size;
+    return end;
+}
+
 /* Address bits that RAM and devices need, or -errno when the host has fewer. */
 static int kvm_ipa_bits(const struct hv_config *config, int dev, struct err *err)
 {
     unsigned bits = KVM_IPA_BITS_MIN, max = kvm_ipa_bits_max(dev);
-    uint64_t end = 0;
+    uint64_t end = memory_end(config->mem);
 
-    for (unsigned i = 0; i < config->mem->count; i++) {
-        const struct gmem_region *region = &config->mem->regions[i];
-        if (region->gpa + region->size > end)
-            end = region->gpa + region->size;
-    }
     while (bits < 64 && end > BIT(bits))
         bits++;
     if (bits > max)
@@ -154,6 +165,12 @@ static int kvm_ipa_bits(const struct hv_config *config, int dev, struct err *err
                        "host has %u; lower --mem",
                        (unsigned long long)end, bits, max);
     return (int)bits;
+}
+
+/* Address bits of CPU model portable: the software CPU's rule. */
+static unsigned pa_bits(const struct hv_config *config)
+{
+    return memory_end(config->mem) > IDREGS_BIG_RAM_END ? IDREGS_PA_BITS_BIG : IDREGS_PA_BITS_MIN;
 }
 
 static void kvm_destroy(struct hv *hv)
@@ -184,13 +201,17 @@ static int kvm_build(struct hv_kvm *kvm, const struct hv_config *config, struct 
         return kvm->vm;
     rc = ioctl(kvm->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
     if (rc < (int)sizeof(struct kvm_run))
-        return err_set(err, ENOTSUP, "KVM: a vCPU's page of %d bytes is too small", rc);
+        return err_set(err, ENOTSUP,
+                       "KVM_GET_VCPU_MMAP_SIZE: %d bytes are too few; use --accel soft", rc);
     kvm->run_size = (size_t)rc;
     if (ioctl(kvm->vm, KVM_ENABLE_CAP, &nisv) < 0)
         log_debug("kvm", "accesses that KVM cannot decode end the machine: %s", strerror(errno));
     kvm->has_counter_offset = ioctl(kvm->vm, KVM_CHECK_EXTENSION, KVM_CAP_COUNTER_OFFSET) > 0;
-    kvm->hide = !strcmp(config->cpu, "portable");
-    rc = hv_kvm_vcpu_prepare(err);
+    kvm->portable = !strcmp(config->cpu, "portable");
+    kvm->pa_bits = pa_bits(config);
+    rc = hv_kvm_dirty_choose(kvm, config, err);
+    if (rc == 0)
+        rc = hv_kvm_vcpu_prepare(err);
     return rc < 0 ? rc : hv_kvm_gic_create(kvm, err);
 }
 
@@ -239,7 +260,7 @@ const struct hv_ops hv_kvm_ops = {
     .gic_set = hv_kvm_gic_state_set,
     .redist_get = hv_kvm_gic_state_get_redist,
     .redist_set = hv_kvm_gic_state_set_redist,
-    .dirty_start = hv_kvm_mem_dirty_start,
-    .dirty_sync = hv_kvm_mem_dirty_sync,
-    .dirty_stop = hv_kvm_mem_dirty_stop,
+    .dirty_start = hv_kvm_dirty_start,
+    .dirty_sync = hv_kvm_dirty_sync,
+    .dirty_stop = hv_kvm_dirty_stop,
 };

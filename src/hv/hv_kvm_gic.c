@@ -19,6 +19,21 @@ uint64_t hv_kvm_gic_affinity(unsigned index)
     return map_mpidr(index) << KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT;
 }
 
+/* "GICD+0x100", by the group of the device's attributes. */
+static const char *group_name(uint32_t group)
+{
+    switch (group) {
+    case KVM_DEV_ARM_VGIC_GRP_DIST_REGS:
+        return "GICD";
+    case KVM_DEV_ARM_VGIC_GRP_REDIST_REGS:
+        return "GICR";
+    case KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS:
+        return "CPU interface";
+    default:
+        return "line levels";
+    }
+}
+
 int hv_kvm_gic_access(struct hv_kvm *kvm, unsigned long request, uint32_t group, uint64_t attr,
                       void *val, struct err *err)
 {
@@ -26,11 +41,9 @@ int hv_kvm_gic_access(struct hv_kvm *kvm, unsigned long request, uint32_t group,
 
     if (ioctl(kvm->vgic, request, &access) == 0)
         return 0;
-    if (errno == EBUSY)
-        return err_set(err, EBUSY, "KVM: interrupt controller: a vCPU is running");
-    return err_errno(err, "KVM: interrupt controller: %s group %u register %#llx",
-                     request == KVM_GET_DEVICE_ATTR ? "read" : "write", group,
-                     (unsigned long long)(attr & UINT32_MAX));
+    return err_errno(err, "%s %s+%#llx",
+                     request == KVM_GET_DEVICE_ATTR ? "KVM_GET_DEVICE_ATTR" : "KVM_SET_DEVICE_ATTR",
+                     group_name(group), (unsigned long long)(attr & UINT32_MAX));
 }
 
 /* ---- life ---- */
@@ -41,7 +54,7 @@ static int set_attr(struct hv_kvm *kvm, uint32_t group, uint64_t attr, const voi
     struct kvm_device_attr access = { .group = group, .attr = attr, .addr = (uintptr_t)val };
 
     if (ioctl(kvm->vgic, KVM_SET_DEVICE_ATTR, &access) < 0)
-        return err_errno(err, "KVM: interrupt controller: %s", what);
+        return err_errno(err, "KVM_SET_DEVICE_ATTR, %s of the interrupt controller", what);
     return 0;
 }
 
@@ -53,7 +66,7 @@ int hv_kvm_gic_create(struct hv_kvm *kvm, struct err *err)
     int rc;
 
     if (ioctl(kvm->vm, KVM_CREATE_DEVICE, &gic) < 0)
-        return err_errno(err, "KVM: create the interrupt controller");
+        return err_errno(err, "KVM_CREATE_DEVICE for the interrupt controller");
     kvm->vgic = (int)gic.fd;
     rc = set_attr(kvm, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &ints, "number of interrupts", err);
     if (rc == 0)
@@ -103,7 +116,7 @@ void hv_kvm_gic_set_spi(struct hv *hv, unsigned spi, bool level)
     if (!atomic_load(&kvm->ready))
         return;
     if (ioctl(kvm->vm, KVM_IRQ_LINE, &line) < 0)
-        log_error("kvm", "interrupt line %u: %s", spi, strerror(errno));
+        log_error("kvm", "KVM_IRQ_LINE %u: %s", spi, strerror(errno));
 }
 
 /* ---- CPU interface ---- */
@@ -124,6 +137,29 @@ static uint64_t icc_attr(unsigned index, uint16_t id)
     return hv_kvm_gic_affinity(index) | id;
 }
 
+/* Active priorities of a controller with more than 5 bits of priority, in ICC_AP0R1_EL1 and on: the
+ * state has no place for them, and a guest that was told of 5 bits cannot make any. */
+static int check_finer(struct hv_kvm *kvm, unsigned index, uint64_t bits, struct err *err)
+{
+    for (unsigned n = 1; bits > 5 && n < BIT(bits - 5); n++) {
+        for (unsigned group = 0; group < 2; group++) {
+            uint16_t id = group ? SYSREG(3, 0, 12, 9, n) : SYSREG(3, 0, 12, 8, 4 | n);
+            uint64_t active;
+            int rc = hv_kvm_gic_access(kvm, KVM_GET_DEVICE_ATTR, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS,
+                                       icc_attr(index, id), &active, err);
+            if (rc < 0)
+                return rc;
+            if (active)
+                return err_set(
+                    err, ENOTSUP,
+                    "ICC_AP%uR%u_EL1 = %#llx: the guest is in an interrupt of a priority "
+                    "that saved state cannot hold; try again later",
+                    group, n, (unsigned long long)active);
+        }
+    }
+    return 0;
+}
+
 int hv_kvm_gic_get_icc(struct hv_kvm *kvm, unsigned index, struct vcpu_state *state,
                        struct err *err)
 {
@@ -133,6 +169,8 @@ int hv_kvm_gic_get_icc(struct hv_kvm *kvm, unsigned index, struct vcpu_state *st
         rc =
             hv_kvm_gic_access(kvm, KVM_GET_DEVICE_ATTR, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS,
                               icc_attr(index, icc_rows[i].id), (char *)state + icc_rows[i].at, err);
+    if (rc == 0)
+        rc = check_finer(kvm, index, FIELD_GET(ICC_CTLR_PRI, state->icc_ctlr_el1) + 1, err);
     state->icc_ctlr_el1 &= ICC_CTLR_STATE | ICC_CTLR_PRI;
     return rc;
 }
@@ -147,7 +185,9 @@ static int merge_icc_ctlr(struct hv_kvm *kvm, unsigned index, uint64_t *ctlr, st
     if (rc < 0)
         return rc;
     if (FIELD_GET(ICC_CTLR_PRI, *ctlr) > FIELD_GET(ICC_CTLR_PRI, host))
-        return err_set(err, ENOTSUP, "icc_ctlr_el1: %u priority bits, and this host has %u",
+        return err_set(err, ENOTSUP,
+                       "ICC_CTLR_EL1: %u priority bits, and KVM on this host has %u; use "
+                       "--accel soft",
                        (unsigned)FIELD_GET(ICC_CTLR_PRI, *ctlr) + 1,
                        (unsigned)FIELD_GET(ICC_CTLR_PRI, host) + 1);
     *ctlr = (host & ~ICC_CTLR_STATE) | (*ctlr & ICC_CTLR_STATE);

@@ -92,7 +92,8 @@ static int set_edge(const struct place *p, uint32_t edge, struct err *err)
     if (rc == 0)
         rc = get_edge(p, &there, err);
     if (rc == 0 && there != edge)
-        return err_set(err, ENOTSUP, "KVM cannot make interrupts %u..%u edge-triggered as %#x",
+        return err_set(err, ENOTSUP,
+                       "KVM cannot make interrupts %u..%u edge-triggered as %#x; use --accel soft",
                        p->word * BANK_INTS, p->word * BANK_INTS + BANK_INTS - 1, edge);
     return rc;
 }
@@ -272,7 +273,8 @@ int hv_kvm_gic_state_set(struct hv *hv, const struct gic_state *state, struct er
         return err_set(err, EINVAL, "saved with %u vCPUs, this machine has %u", state->vcpus,
                        hv->vcpus);
     if (groups == GICD_CTLR_GRP0)
-        return err_set(err, ENOTSUP, "KVM cannot hold GICD_CTLR = %#x: group 0 without group 1",
+        return err_set(err, ENOTSUP,
+                       "KVM cannot hold GICD_CTLR = %#x: group 0 without group 1; use --accel soft",
                        state->ctlr);
     /* The revision comes first: it decides what the other registers mean to KVM. */
     rc = get32(&dist, GICD_IIDR, &iidr, err);

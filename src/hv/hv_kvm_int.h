@@ -1,21 +1,11 @@
 /* The engine `kvm`, inside: one machine, its vCPUs, and how the parts of the engine share them. */
 #pragma once
 
-#include <linux/kvm.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "hv/hv_engines.h"
-
-/* Linux 6.4; Debian 12 builds against the headers of 6.1. */
-#ifndef KVM_CAP_COUNTER_OFFSET
-#define KVM_CAP_COUNTER_OFFSET 227
-struct kvm_arm_counter_offset {
-    __u64 counter_offset;
-    __u64 reserved;
-};
-#define KVM_ARM_SET_COUNTER_OFFSET _IOW(KVMIO, 0xb5, struct kvm_arm_counter_offset)
-#endif
+#include "hv/hv_kvm_uapi.h"
 
 #define KVM_SLOTS_MAX 64
 
@@ -30,7 +20,9 @@ struct hv_kvm_slot {
 struct hv_kvm_vcpu {
     struct hv_vcpu vcpu;
     int fd;
-    struct kvm_run *run; /* shared with the kernel */
+    struct kvm_run *run;        /* shared with the kernel */
+    struct kvm_dirty_gfn *ring; /* shared with the kernel, or NULL */
+    uint32_t ring_next;         /* counts entries taken so far */
     pthread_t thread;
     _Atomic bool kicked;
     bool incomplete;            /* the last access takes effect in the next KVM_RUN */
@@ -42,11 +34,16 @@ struct hv_kvm {
     int dev, vm, vgic;
     size_t run_size;
     struct gmem *mem;
-    bool hide;               /* hide from guests what CPU model portable does not announce */
+    bool portable;           /* CPU model portable, else the host's */
+    unsigned pa_bits;        /* that model portable announces */
     bool has_counter_offset; /* KVM_CAP_COUNTER_OFFSET: both counters move */
     uint64_t physical_ahead; /* how far CNTPCT is ahead of CNTVCT in the guest */
     _Atomic bool ready;      /* all vCPUs and the interrupt controller are there */
     bool tracking;           /* dirty pages are logged */
+    enum hv_dirty_log dirty_log;
+    bool initially_set;    /* HV_DIRTY_MANUAL: all bits are set at the start */
+    bool ring_bitmap;      /* HV_DIRTY_RING: slots have bitmaps besides */
+    uint32_t ring_entries; /* HV_DIRTY_RING: size of a ring */
     struct hv_kvm_slot slots[KVM_SLOTS_MAX];
     struct hv_kvm_vcpu vcpus[MAP_VCPUS_MAX];
 };
@@ -66,9 +63,24 @@ int hv_kvm_mem_map(struct hv *hv, gpa_t gpa, void *host, uint64_t size, unsigned
                    struct err *err);
 int hv_kvm_mem_unmap(struct hv *hv, gpa_t gpa, uint64_t size, struct err *err);
 int hv_kvm_mem_protect(struct hv *hv, gpa_t gpa, uint64_t size, unsigned prot, struct err *err);
-int hv_kvm_mem_dirty_start(struct hv *hv, struct err *err);
-int hv_kvm_mem_dirty_sync(struct hv *hv, struct err *err);
-void hv_kvm_mem_dirty_stop(struct hv *hv);
+
+/* Tell the kernel of a slot again: its flags have changed. */
+MUST_CHECK int hv_kvm_mem_update(struct hv_kvm *kvm, unsigned index, struct err *err);
+
+/* hv_kvm_dirty.c: the ops of the same names; choose how, before anything is mapped or created. */
+MUST_CHECK int hv_kvm_dirty_choose(struct hv_kvm *kvm, const struct hv_config *config,
+                                   struct err *err);
+int hv_kvm_dirty_start(struct hv *hv, struct err *err);
+int hv_kvm_dirty_sync(struct hv *hv, struct err *err);
+void hv_kvm_dirty_stop(struct hv *hv);
+
+/* A slot has been added, or tracking has started: its log begins now, with nothing in it. */
+MUST_CHECK int hv_kvm_dirty_arm(struct hv_kvm *kvm, unsigned index, struct err *err);
+
+/* A vCPU's ring: made and freed with the vCPU; emptied when KVM says so. Own thread. */
+MUST_CHECK int hv_kvm_dirty_vcpu_open(struct hv_kvm *kvm, struct hv_kvm_vcpu *v, struct err *err);
+void hv_kvm_dirty_vcpu_close(struct hv_kvm *kvm, struct hv_kvm_vcpu *v);
+MUST_CHECK int hv_kvm_dirty_ring_full(struct hv_kvm_vcpu *v, struct err *err);
 
 /* hv_kvm_vcpu.c: install the handler of the kick signal; then the ops of the same names. */
 MUST_CHECK int hv_kvm_vcpu_prepare(struct err *err);
@@ -87,8 +99,9 @@ MUST_CHECK int hv_kvm_regs_get_one(const struct hv_kvm_vcpu *v, uint64_t id, voi
 MUST_CHECK int hv_kvm_regs_set_one(const struct hv_kvm_vcpu *v, uint64_t id, const void *val);
 int hv_kvm_regs_set_counter(struct hv_vcpu *vcpu, uint64_t count, struct err *err);
 
-/* hv_kvm_idregs.c: make the vCPU announce no more than CPU model portable, where KVM lets us. */
-void hv_kvm_idregs_hide(const struct hv_kvm_vcpu *v);
+/* hv_kvm_idregs.c: make the vCPU announce no more than CPU model portable, where KVM lets us, and
+ * log what stays. */
+void hv_kvm_idregs_hide(struct hv_kvm *kvm, const struct hv_kvm_vcpu *v);
 
 /* hv_kvm_gic.c: make the controller; finish it when the last vCPU is there; set_spi; and the CPU
  * interface registers, which are part of a vCPU's state. */

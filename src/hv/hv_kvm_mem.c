@@ -1,18 +1,16 @@
 /*
- * KVM memory slots and the log of dirty pages.
+ * KVM memory slots.
  *
  * A slot cannot change between writable and read-only, or be split: the part in question is taken
  * out and what remains goes back in. KVM has no execute permission; HV_EXEC is not enforced.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "hv/hv_kvm_int.h"
 
-static int mem_set_slot(struct hv_kvm *kvm, unsigned index, const struct hv_kvm_slot *slot)
+static int mem_set_slot(struct hv_kvm *kvm, unsigned index, const struct hv_kvm_slot *slot,
+                        struct err *err)
 {
     struct kvm_userspace_memory_region region = {
         .slot = index,
@@ -23,7 +21,17 @@ static int mem_set_slot(struct hv_kvm *kvm, unsigned index, const struct hv_kvm_
         .userspace_addr = (uintptr_t)slot->host,
     };
 
-    return ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
+    if (ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+        return err_errno(err, "KVM_SET_USER_MEMORY_REGION %#llx, %llu bytes",
+                         (unsigned long long)slot->gpa, (unsigned long long)slot->size);
+    return 0;
+}
+
+int hv_kvm_mem_update(struct hv_kvm *kvm, unsigned index, struct err *err)
+{
+    int rc = mem_set_slot(kvm, index, &kvm->slots[index], err);
+
+    return rc < 0 ? rc : hv_kvm_dirty_arm(kvm, index, err);
 }
 
 static int mem_add(struct hv_kvm *kvm, struct hv_kvm_slot slot, struct err *err)
@@ -33,13 +41,11 @@ static int mem_add(struct hv_kvm *kvm, struct hv_kvm_slot slot, struct err *err)
     for (unsigned i = 0; i < KVM_SLOTS_MAX; i++) {
         if (kvm->slots[i].size)
             continue;
-        rc = mem_set_slot(kvm, i, &slot);
+        rc = mem_set_slot(kvm, i, &slot, err);
         if (rc < 0)
-            return err_set(err, -rc, "KVM: map guest memory at %#llx, %llu bytes: %s",
-                           (unsigned long long)slot.gpa, (unsigned long long)slot.size,
-                           strerror(-rc));
+            return rc;
         kvm->slots[i] = slot;
-        return 0;
+        return hv_kvm_dirty_arm(kvm, i, err);
     }
     return err_set(err, ENOSPC, "KVM: more than %d pieces of guest memory", KVM_SLOTS_MAX);
 }
@@ -47,13 +53,11 @@ static int mem_add(struct hv_kvm *kvm, struct hv_kvm_slot slot, struct err *err)
 static int mem_remove(struct hv_kvm *kvm, struct hv_kvm_slot *slot, struct err *err)
 {
     struct hv_kvm_slot none = { .gpa = slot->gpa, .host = slot->host };
-    int rc = mem_set_slot(kvm, (unsigned)(slot - kvm->slots), &none);
+    int rc = mem_set_slot(kvm, (unsigned)(slot - kvm->slots), &none, err);
 
-    if (rc < 0)
-        return err_set(err, -rc, "KVM: unmap guest memory at %#llx: %s",
-                       (unsigned long long)slot->gpa, strerror(-rc));
-    *slot = (struct hv_kvm_slot){ 0 };
-    return 0;
+    if (rc == 0)
+        *slot = (struct hv_kvm_slot){ 0 };
+    return rc;
 }
 
 /* The slot that holds all of [gpa, gpa + size), or NULL. */
@@ -92,7 +96,7 @@ static int mem_cut(struct hv_kvm *kvm, gpa_t gpa, uint64_t size, struct hv_kvm_s
     before = gpa - whole.gpa;
     after = whole.size - before - size;
     /* Taking a slot out also takes its dirty bits: they go to gmem first. */
-    rc = kvm->tracking ? hv_kvm_mem_dirty_sync(&kvm->hv, err) : 0;
+    rc = kvm->tracking ? hv_kvm_dirty_sync(&kvm->hv, err) : 0;
     if (rc == 0)
         rc = mem_remove(kvm, slot, err);
     if (rc == 0 && before)
@@ -141,61 +145,4 @@ int hv_kvm_mem_protect(struct hv *hv, gpa_t gpa, uint64_t size, unsigned prot, s
         return rc;
     part.read_only = !(prot & HV_WRITE);
     return mem_add(kvm, part, err);
-}
-
-static int mem_set_tracking(struct hv_kvm *kvm, bool on, struct err *err)
-{
-    kvm->tracking = on;
-    for (unsigned i = 0; i < KVM_SLOTS_MAX; i++) {
-        int rc = kvm->slots[i].size ? mem_set_slot(kvm, i, &kvm->slots[i]) : 0;
-        if (rc < 0)
-            return err_set(err, -rc, "KVM: log of dirty pages: %s", strerror(-rc));
-    }
-    return 0;
-}
-
-int hv_kvm_mem_dirty_start(struct hv *hv, struct err *err)
-{
-    int rc = mem_set_tracking(hv_kvm_of(hv), true, err);
-
-    if (rc < 0)
-        hv_kvm_mem_dirty_stop(hv);
-    return rc;
-}
-
-void hv_kvm_mem_dirty_stop(struct hv *hv)
-{
-    (void)mem_set_tracking(hv_kvm_of(hv), false, NULL);
-}
-
-/* The kernel's granule is its own page, which may be larger than gmem's. */
-static void mem_mark(struct hv_kvm *kvm, const struct hv_kvm_slot *slot, const uint64_t *bits,
-                     uint64_t words, uint64_t page)
-{
-    for (uint64_t i = 0; i < words; i++)
-        for (uint64_t word = bits[i]; word; word &= word - 1)
-            gmem_mark_dirty(kvm->mem, slot->gpa + (i * 64 + (unsigned)__builtin_ctzll(word)) * page,
-                            page);
-}
-
-int hv_kvm_mem_dirty_sync(struct hv *hv, struct err *err)
-{
-    struct hv_kvm *kvm = hv_kvm_of(hv);
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-
-    for (unsigned i = 0; i < KVM_SLOTS_MAX; i++) {
-        const struct hv_kvm_slot *slot = &kvm->slots[i];
-        uint64_t words = (slot->size / page + 63) / 64;
-
-        if (!slot->size || slot->read_only)
-            continue;
-        CLEANUP(freep) uint64_t *bits = calloc(words, sizeof(*bits));
-        struct kvm_dirty_log log = { .slot = i, .dirty_bitmap = bits };
-        if (!bits)
-            return err_set(err, ENOMEM, "KVM: log of dirty pages: out of memory");
-        if (ioctl(kvm->vm, KVM_GET_DIRTY_LOG, &log) < 0)
-            return err_errno(err, "KVM: log of dirty pages");
-        mem_mark(kvm, slot, bits, words, page);
-    }
-    return 0;
 }

@@ -8,7 +8,9 @@
  * moves both counters of a machine. Before, only the virtual one moves; the physical timer is
  * converted by how far its counter is ahead, and a guest that reads CNTPCT_EL0 sees the host's.
  */
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 
 #include "hv/hv_kvm_int.h"
@@ -48,16 +50,16 @@ static const struct row rows[] = {
 
 /* Arrays of registers: the id of number n is id + n * step. */
 static const struct bank {
-    const char *name;
+    const char *name; /* "#" stands for the number */
     uint64_t id, step;
     size_t at, size, count;
 } banks[] = {
-    { "x", REG64 | CORE(regs.regs[0]), 2, S(x), 8, 31 }, /* core ids count 32-bit words */
-    { "v", REG128 | CORE(fp_regs.vregs[0]), 4, S(v), 16, 32 },
-    { "dbgbvr", SYS(SYSREG(2, 0, 0, 0, 4)), 8, S(dbgbvr), 8, VCPU_DEBUG_REGS },
-    { "dbgbcr", SYS(SYSREG(2, 0, 0, 0, 5)), 8, S(dbgbcr), 8, VCPU_DEBUG_REGS },
-    { "dbgwvr", SYS(SYSREG(2, 0, 0, 0, 6)), 8, S(dbgwvr), 8, VCPU_DEBUG_REGS },
-    { "dbgwcr", SYS(SYSREG(2, 0, 0, 0, 7)), 8, S(dbgwcr), 8, VCPU_DEBUG_REGS },
+    { "x#", REG64 | CORE(regs.regs[0]), 2, S(x), 8, 31 }, /* core ids count 32-bit words */
+    { "v#", REG128 | CORE(fp_regs.vregs[0]), 4, S(v), 16, 32 },
+    { "dbgbvr#_el1", SYS(SYSREG(2, 0, 0, 0, 4)), 8, S(dbgbvr), 8, VCPU_DEBUG_REGS },
+    { "dbgbcr#_el1", SYS(SYSREG(2, 0, 0, 0, 5)), 8, S(dbgbcr), 8, VCPU_DEBUG_REGS },
+    { "dbgwvr#_el1", SYS(SYSREG(2, 0, 0, 0, 6)), 8, S(dbgwvr), 8, VCPU_DEBUG_REGS },
+    { "dbgwcr#_el1", SYS(SYSREG(2, 0, 0, 0, 7)), 8, S(dbgwcr), 8, VCPU_DEBUG_REGS },
 };
 #undef S
 
@@ -75,28 +77,56 @@ int hv_kvm_regs_set_one(const struct hv_kvm_vcpu *v, uint64_t id, const void *va
     return ioctl(v->fd, KVM_SET_ONE_REG, &reg) < 0 ? -errno : 0;
 }
 
-static int get(const struct hv_kvm_vcpu *v, const char *name, uint64_t id, void *ret_val,
-               size_t size, struct err *err)
+/* The manual's name of a register: upper case, and its number for "#" if it is one of several. */
+struct name {
+    char text[24];
+};
+
+static struct name name_of(const char *name, int number)
+{
+    const char *rest = strchr(name, '#');
+    struct name out;
+
+    if (rest)
+        snprintf(out.text, sizeof(out.text), "%.*s%d%s", (int)(rest - name), name, number,
+                 rest + 1);
+    else
+        snprintf(out.text, sizeof(out.text), "%s", name);
+    for (char *c = out.text; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+    return out;
+}
+
+static int get(const struct hv_kvm_vcpu *v, const char *name, int number, uint64_t id,
+               void *ret_val, size_t size, struct err *err)
 {
     int rc = hv_kvm_regs_get_one(v, id, ret_val);
 
     if (rc == -ENOENT)
         memset(ret_val, 0, size);
     else if (rc < 0)
-        return err_set(err, -rc, "KVM: read %s: %s", name, strerror(-rc));
+        return err_set(err, -rc, "KVM_GET_ONE_REG %s: %s", name_of(name, number).text,
+                       strerror(-rc));
     return 0;
 }
 
-static int set(const struct hv_kvm_vcpu *v, const char *name, uint64_t id, const void *val,
-               size_t size, struct err *err)
+static int refuse(const char *name, int number, uint64_t val, int rc, struct err *err)
+{
+    return err_set(err, -rc,
+                   "KVM_SET_ONE_REG %s: %s; KVM on this host cannot hold %#llx in it, use "
+                   "--accel soft",
+                   name_of(name, number).text, strerror(-rc), (unsigned long long)val);
+}
+
+static int set(const struct hv_kvm_vcpu *v, const char *name, int number, uint64_t id,
+               const void *val, size_t size, struct err *err)
 {
     static const uint8_t zero[16];
     int rc = hv_kvm_regs_set_one(v, id, val);
 
     if (rc == 0 || (rc == -ENOENT && !memcmp(val, zero, size)))
         return 0;
-    return err_set(err, -rc, "KVM on this host cannot hold %s = %#llx: %s", name,
-                   (unsigned long long)load_le64(val), strerror(-rc));
+    return refuse(name, number, load_le64(val), rc, err);
 }
 
 static int move_all(const struct hv_kvm_vcpu *v, struct vcpu_state *out,
@@ -108,14 +138,15 @@ static int move_all(const struct hv_kvm_vcpu *v, struct vcpu_state *out,
         const struct bank *b = &banks[i];
         for (size_t n = 0; n < b->count && rc == 0; n++) {
             size_t at = b->at + n * b->size;
-            rc = out ? get(v, b->name, b->id + n * b->step, (char *)out + at, b->size, err)
-                     : set(v, b->name, b->id + n * b->step, (const char *)in + at, b->size, err);
+            uint64_t id = b->id + n * b->step;
+            rc = out ? get(v, b->name, (int)n, id, (char *)out + at, b->size, err)
+                     : set(v, b->name, (int)n, id, (const char *)in + at, b->size, err);
         }
     }
     for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++) {
         const struct row *r = &rows[i];
-        rc = out ? get(v, r->name, r->id, (char *)out + r->at, 8, err)
-                 : set(v, r->name, r->id, (const char *)in + r->at, 8, err);
+        rc = out ? get(v, r->name, 0, r->id, (char *)out + r->at, 8, err)
+                 : set(v, r->name, 0, r->id, (const char *)in + r->at, 8, err);
     }
     return rc;
 }
@@ -124,10 +155,10 @@ static int move_all(const struct hv_kvm_vcpu *v, struct vcpu_state *out,
 static int get_fp_control(const struct hv_kvm_vcpu *v, struct vcpu_state *state, struct err *err)
 {
     uint32_t fpcr, fpsr;
-    int rc = get(v, "fpcr", REG32 | CORE(fp_regs.fpcr), &fpcr, sizeof(fpcr), err);
+    int rc = get(v, "fpcr", 0, REG32 | CORE(fp_regs.fpcr), &fpcr, sizeof(fpcr), err);
 
     if (rc == 0)
-        rc = get(v, "fpsr", REG32 | CORE(fp_regs.fpsr), &fpsr, sizeof(fpsr), err);
+        rc = get(v, "fpsr", 0, REG32 | CORE(fp_regs.fpsr), &fpsr, sizeof(fpsr), err);
     if (rc < 0)
         return rc;
     state->fpcr = fpcr;
@@ -142,17 +173,17 @@ static int set_fp_control(const struct hv_kvm_vcpu *v, const struct vcpu_state *
     int rc;
 
     if (fpcr > UINT32_MAX || fpsr > UINT32_MAX)
-        return err_set(err, EINVAL, "KVM cannot hold %s = %#llx",
-                       fpcr > UINT32_MAX ? "fpcr" : "fpsr",
-                       (unsigned long long)(fpcr > UINT32_MAX ? fpcr : fpsr));
-    rc = set(v, "fpcr", REG32 | CORE(fp_regs.fpcr), &fpcr, sizeof(uint32_t), err);
-    return rc < 0 ? rc : set(v, "fpsr", REG32 | CORE(fp_regs.fpsr), &fpsr, sizeof(uint32_t), err);
+        return refuse(fpcr > UINT32_MAX ? "fpcr" : "fpsr", 0, fpcr > UINT32_MAX ? fpcr : fpsr,
+                      -EINVAL, err);
+    rc = set(v, "fpcr", 0, REG32 | CORE(fp_regs.fpcr), &fpcr, sizeof(uint32_t), err);
+    return rc < 0 ? rc
+                  : set(v, "fpsr", 0, REG32 | CORE(fp_regs.fpsr), &fpsr, sizeof(uint32_t), err);
 }
 
 static int set_os_lock(const struct hv_kvm_vcpu *v, uint64_t locked, struct err *err)
 {
     uint64_t oslsr;
-    int rc = get(v, "oslsr_el1", SYS(OSLSR), &oslsr, sizeof(oslsr), err);
+    int rc = get(v, "oslsr_el1", 0, SYS(OSLSR), &oslsr, sizeof(oslsr), err);
 
     if (rc < 0)
         return rc;
@@ -161,8 +192,7 @@ static int set_os_lock(const struct hv_kvm_vcpu *v, uint64_t locked, struct err 
     /* Before Linux 5.18 there is no OS lock: such a guest's is open, and debugging is not shared.
      */
     if (rc < 0 && rc != -ENOENT)
-        return err_set(err, -rc, "KVM on this host cannot hold os_lock = %llu: %s",
-                       (unsigned long long)locked, strerror(-rc));
+        return refuse("oslsr_el1", 0, oslsr, rc, err);
     return 0;
 }
 
@@ -171,7 +201,7 @@ static int get_power(const struct hv_kvm_vcpu *v, uint32_t *ret_power, struct er
     struct kvm_mp_state mp;
 
     if (ioctl(v->fd, KVM_GET_MP_STATE, &mp) < 0)
-        return err_errno(err, "KVM: read the power state");
+        return err_errno(err, "KVM_GET_MP_STATE");
     *ret_power = mp.mp_state == KVM_MP_STATE_STOPPED ? VCPU_OFF : VCPU_ON;
     return 0;
 }
@@ -182,7 +212,7 @@ static int set_power(const struct hv_kvm_vcpu *v, uint32_t power, struct err *er
                                                              : KVM_MP_STATE_RUNNABLE };
 
     if (ioctl(v->fd, KVM_SET_MP_STATE, &mp) < 0)
-        return err_errno(err, "KVM: set the power state");
+        return err_errno(err, "KVM_SET_MP_STATE");
     return 0;
 }
 
@@ -190,10 +220,10 @@ static int set_power(const struct hv_kvm_vcpu *v, uint32_t power, struct err *er
 static int measure_ahead(struct hv_kvm *kvm, const struct hv_kvm_vcpu *v, struct err *err)
 {
     uint64_t physical, virtual;
-    int rc = get(v, "cntpct_el0", KVM_REG_ARM_PTIMER_CNT, &physical, sizeof(physical), err);
+    int rc = get(v, "cntpct_el0", 0, KVM_REG_ARM_PTIMER_CNT, &physical, sizeof(physical), err);
 
     if (rc == 0)
-        rc = get(v, "cntvct_el0", KVM_REG_ARM_TIMER_CNT, &virtual, sizeof(virtual), err);
+        rc = get(v, "cntvct_el0", 0, KVM_REG_ARM_TIMER_CNT, &virtual, sizeof(virtual), err);
     if (rc == 0)
         kvm->physical_ahead = physical - virtual;
     return rc;
@@ -208,19 +238,19 @@ int hv_kvm_regs_set_counter(struct hv_vcpu *vcpu, uint64_t count, struct err *er
     int rc;
 
     if (!kvm->has_counter_offset) {
-        rc = set(v, "cntvct_el0", KVM_REG_ARM_TIMER_CNT, &count, sizeof(count), err);
+        rc = set(v, "cntvct_el0", 0, KVM_REG_ARM_TIMER_CNT, &count, sizeof(count), err);
         return rc < 0 ? rc : measure_ahead(kvm, v, err);
     }
     /* With no offset the guest's physical counter is the host's, which is what is subtracted from.
      */
     if (ioctl(kvm->vm, KVM_ARM_SET_COUNTER_OFFSET, &none) < 0)
-        return err_errno(err, "KVM: set the counter");
-    rc = get(v, "cntpct_el0", KVM_REG_ARM_PTIMER_CNT, &now, sizeof(now), err);
+        return err_errno(err, "KVM_ARM_SET_COUNTER_OFFSET");
+    rc = get(v, "cntpct_el0", 0, KVM_REG_ARM_PTIMER_CNT, &now, sizeof(now), err);
     if (rc < 0)
         return rc;
     offset.counter_offset = now - count;
     if (ioctl(kvm->vm, KVM_ARM_SET_COUNTER_OFFSET, &offset) < 0)
-        return err_errno(err, "KVM: set the counter");
+        return err_errno(err, "KVM_ARM_SET_COUNTER_OFFSET");
     return 0;
 }
 
@@ -233,13 +263,13 @@ int hv_kvm_regs_get(struct hv_vcpu *vcpu, struct vcpu_state *ret_state, struct e
     int rc;
 
     hv_kvm_vcpu_complete(v);
-    rc = get(v, "cntvct_el0", KVM_REG_ARM_TIMER_CNT, &state.cntvct, 8, err);
+    rc = get(v, "cntvct_el0", 0, KVM_REG_ARM_TIMER_CNT, &state.cntvct, 8, err);
     if (rc == 0)
         rc = move_all(v, &state, NULL, err);
     if (rc == 0)
         rc = get_fp_control(v, &state, err);
     if (rc == 0)
-        rc = get(v, "oslsr_el1", SYS(OSLSR), &oslsr, sizeof(oslsr), err);
+        rc = get(v, "oslsr_el1", 0, SYS(OSLSR), &oslsr, sizeof(oslsr), err);
     if (rc == 0)
         rc = get_power(v, &state.power, err);
     if (rc == 0)
@@ -263,8 +293,7 @@ int hv_kvm_regs_set(struct hv_vcpu *vcpu, const struct vcpu_state *state, struct
 
     hv_kvm_vcpu_complete(v);
     if (in.dbgclaim) /* its guests' claim tags read as zero and ignore writes */
-        return err_set(err, ENOTSUP, "KVM cannot hold dbgclaim = %#llx",
-                       (unsigned long long)in.dbgclaim);
+        return refuse("dbgclaimset_el1", 0, in.dbgclaim, -ENOTSUP, err);
     in.cntp_cval += kvm->physical_ahead;
     rc = move_all(v, NULL, &in, err);
     if (rc == 0)

@@ -62,12 +62,16 @@ static int vcpu_init(struct hv_kvm *kvm, struct hv_kvm_vcpu *v, struct err *err)
     struct kvm_vcpu_init init;
 
     if (ioctl(kvm->vm, KVM_ARM_PREFERRED_TARGET, &init) < 0)
-        return err_errno(err, "KVM: preferred CPU");
+        return err_errno(err, "KVM_ARM_PREFERRED_TARGET");
     init.features[0] = BIT(KVM_ARM_VCPU_PSCI_0_2);
     if (v->vcpu.index != 0)
         init.features[0] |= BIT(KVM_ARM_VCPU_POWER_OFF);
+    /* What a guest does not see it need not save: the keys come with CPU model host. */
+    if (!kvm->portable && ioctl(kvm->vm, KVM_CHECK_EXTENSION, KVM_CAP_ARM_PTRAUTH_ADDRESS) > 0 &&
+        ioctl(kvm->vm, KVM_CHECK_EXTENSION, KVM_CAP_ARM_PTRAUTH_GENERIC) > 0)
+        init.features[0] |= BIT(KVM_ARM_VCPU_PTRAUTH_ADDRESS) | BIT(KVM_ARM_VCPU_PTRAUTH_GENERIC);
     if (ioctl(v->fd, KVM_ARM_VCPU_INIT, &init) < 0)
-        return err_errno(err, "KVM: reset vCPU %u", v->vcpu.index);
+        return err_errno(err, "KVM_ARM_VCPU_INIT %u", v->vcpu.index);
     return 0;
 }
 
@@ -77,18 +81,20 @@ static int vcpu_open(struct hv_kvm *kvm, struct hv_kvm_vcpu *v, struct err *err)
 
     v->fd = ioctl(kvm->vm, KVM_CREATE_VCPU, (unsigned long)v->vcpu.index);
     if (v->fd < 0)
-        return err_errno(err, "KVM: create vCPU %u", v->vcpu.index);
+        return err_errno(err, "KVM_CREATE_VCPU %u", v->vcpu.index);
     v->run = mmap(NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
     if (v->run == MAP_FAILED) {
         v->run = NULL;
         return err_errno(err, "KVM: map vCPU %u", v->vcpu.index);
     }
-    rc = vcpu_init(kvm, v, err);
+    rc = hv_kvm_dirty_vcpu_open(kvm, v, err);
+    if (rc == 0)
+        rc = vcpu_init(kvm, v, err);
     if (rc < 0)
         return rc;
     vcpu_set_psci(v);
-    if (kvm->hide)
-        hv_kvm_idregs_hide(v);
+    if (kvm->portable)
+        hv_kvm_idregs_hide(kvm, v);
     return 0;
 }
 
@@ -120,6 +126,7 @@ void hv_kvm_vcpu_destroy(struct hv_vcpu *vcpu)
 {
     struct hv_kvm_vcpu *v = hv_kvm_vcpu_of(vcpu);
 
+    hv_kvm_dirty_vcpu_close(hv_kvm_of(vcpu->hv), v);
     if (v->run)
         munmap(v->run, hv_kvm_of(vcpu->hv)->run_size);
     fd_close(v->fd);
@@ -155,6 +162,14 @@ static void exit_error(const struct hv_kvm_vcpu *v, struct hv_exit *exit, const 
     *exit = (struct hv_exit){ .kind = HV_EXIT_ERROR };
     snprintf(exit->reason, sizeof(exit->reason), "KVM cannot go on at pc %#llx: %s",
              (unsigned long long)pc, what);
+}
+
+static void exit_errno(const struct hv_kvm_vcpu *v, struct hv_exit *exit, const char *call)
+{
+    struct err err;
+
+    err_errno(&err, "%s", call);
+    exit_error(v, exit, err.msg);
 }
 
 /* Hand the VMM's answer over; the access takes effect in the next KVM_RUN. */
@@ -204,15 +219,35 @@ static void exit_system_event(const struct hv_kvm_vcpu *v, struct hv_exit *exit)
         *exit = (struct hv_exit){ .kind = HV_EXIT_RESET };
         break;
     default:
-        snprintf(what, sizeof(what), "system event %u", v->run->system_event.type);
+        snprintf(what, sizeof(what), "KVM_EXIT_SYSTEM_EVENT of type %u", v->run->system_event.type);
         exit_error(v, exit, what);
         break;
+    }
+}
+
+/* The exits that none of our machines should see. */
+static const char *exit_name(uint32_t reason)
+{
+    switch (reason) {
+    case KVM_EXIT_INTERNAL_ERROR:
+        return "KVM_EXIT_INTERNAL_ERROR";
+    case KVM_EXIT_DEBUG:
+        return "KVM_EXIT_DEBUG";
+    case KVM_EXIT_HYPERCALL:
+        return "KVM_EXIT_HYPERCALL";
+    case KVM_EXIT_MEMORY_FAULT:
+        return "KVM_EXIT_MEMORY_FAULT";
+    case KVM_EXIT_ARM_NISV:
+        return "KVM_EXIT_ARM_NISV";
+    default:
+        return "exit reason";
     }
 }
 
 /* Returns true when exit is filled in. */
 static bool vcpu_stopped(struct hv_kvm_vcpu *v, struct hv_exit *exit)
 {
+    struct err err;
     char what[80];
 
     switch (v->run->exit_reason) {
@@ -224,19 +259,25 @@ static bool vcpu_stopped(struct hv_kvm_vcpu *v, struct hv_exit *exit)
         return true;
     case KVM_EXIT_INTR:
         return false;
+    case KVM_EXIT_DIRTY_RING_FULL:
+        if (hv_kvm_dirty_ring_full(v, &err) == 0)
+            return false;
+        exit_error(v, exit, err.msg);
+        return true;
     case KVM_EXIT_ARM_NISV:
         if (vcpu_inject_abort(v))
             return false;
-        break;
+        exit_errno(v, exit, "KVM_SET_VCPU_EVENTS");
+        return true;
     case KVM_EXIT_FAIL_ENTRY:
-        snprintf(what, sizeof(what), "the CPU refused to enter the guest, reason %#llx",
+        snprintf(what, sizeof(what), "KVM_EXIT_FAIL_ENTRY, reason %#llx",
                  (unsigned long long)v->run->fail_entry.hardware_entry_failure_reason);
         exit_error(v, exit, what);
         return true;
     default:
         break;
     }
-    snprintf(what, sizeof(what), "exit reason %u", v->run->exit_reason);
+    snprintf(what, sizeof(what), "%s (%u)", exit_name(v->run->exit_reason), v->run->exit_reason);
     exit_error(v, exit, what);
     return true;
 }
@@ -260,7 +301,7 @@ void hv_kvm_vcpu_run(struct hv_vcpu *vcpu, struct hv_exit *exit)
                 return;
             }
         } else if (errno != EAGAIN) {
-            exit_error(v, exit, strerror(errno));
+            exit_errno(v, exit, "KVM_RUN");
             return;
         }
     }

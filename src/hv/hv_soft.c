@@ -17,7 +17,6 @@
 #include "hv/hv_soft_int.h"
 
 #define COUNTER_HZ_MIN UINT64_C(1000000)
-#define BIG_RAM_END    (60 * GIB) /* above it the model has 40 address bits */
 
 _Static_assert((int)SOC_READ == HV_READ && (int)SOC_WRITE == HV_WRITE && (int)SOC_EXEC == HV_EXEC,
                "the seam and the CPU number permissions the same");
@@ -112,7 +111,7 @@ static int soft_create(const struct hv_config *config, struct hv **ret_hv, struc
     for (unsigned i = 0; i < config->mem->count; i++) {
         const struct gmem_region *region = &config->mem->regions[i];
 
-        if (region->gpa + region->size > BIG_RAM_END)
+        if (region->gpa + region->size > IDREGS_BIG_RAM_END)
             soft->soc.pa_bits = IDREGS_PA_BITS_BIG;
     }
     soft->soc.timer_moved = hv_soft_timer_moved;

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hosts import ENGINE, MAC, MARKERS, tool, why_not
+from hosts import ENGINE, LAB, MAC, MARKERS, tool, why_not
 from machine import Machine
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -64,8 +64,31 @@ def engine():
 
 
 @pytest.fixture
-def start(program, guest, engine, tmp_path):
+def start(request):
     """start(*options) boots tiny; every machine is gone when the test ends."""
+    return request.getfixturevalue("start_in_lab" if LAB else "start_here")
+
+
+@pytest.fixture(scope="session")
+def lab(guest):
+    """An emulated arm64 machine with KVM, with what is needed to boot tiny there."""
+    import inlab
+
+    with inlab.running(guest) as lab:
+        yield lab
+
+
+@pytest.fixture
+def start_in_lab(lab, tmp_path):
+    """The same, with the engine kvm in the lab."""
+    import inlab
+
+    with inlab.starter(lab, tmp_path) as boot:
+        yield boot
+
+
+@pytest.fixture
+def start_here(program, guest, engine, tmp_path):
     machines = []
 
     def boot(*options, kernel=None, initramfs=True, under_shell=False, within=(), **kwargs):

@@ -8,6 +8,8 @@ import sys
 
 ENGINE = os.environ.get("IGNITION_ACCEL", "soft")
 MAC = sys.platform == "darwin"
+# The lab that the machines run in: the folder of a running one, "new" for one of this session, or "".
+LAB = os.environ.get("IGNITION_LAB", "")
 
 # Where tools are that are not everybody's: of the administrator, and Homebrew's own copies of what macOS has.
 FOLDERS = ("/usr/sbin", "/sbin", "/opt/homebrew/opt/e2fsprogs/sbin")
@@ -15,10 +17,11 @@ FOLDERS = ("/usr/sbin", "/sbin", "/opt/homebrew/opt/e2fsprogs/sbin")
 MARKERS = (
     "engine(name, why): the test is of one engine, named with the reason; on others it is skipped",
     "linux(what): the test needs what only Linux has; elsewhere it is skipped",
+    "lab: the test needs nothing of its machines but their consoles and disks: they can run in the lab",
 )
 
 
-def why_not(item, engine=ENGINE, mac=MAC):
+def why_not(item, engine=ENGINE, mac=MAC, lab=LAB):
     """Why a test is not for this engine or host, or None."""
     for mark in item.iter_markers("engine"):
         name, why = mark.args
@@ -28,6 +31,8 @@ def why_not(item, engine=ENGINE, mac=MAC):
         (what,) = mark.args
         if mac:
             return f"needs Linux: {what}"
+    if lab and not any(item.iter_markers("lab")):
+        return "not for the lab: it is without the mark, or too slow there"
     return None
 
 

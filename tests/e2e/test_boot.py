@@ -8,6 +8,7 @@ import pytest
 from hosts import tool
 
 
+@pytest.mark.lab
 def test_shell_answers_and_power_off_ends_with_0(start):
     m = start("--mem", "512M").shell()
     assert "Linux" in m.ok("uname -a")
@@ -25,6 +26,7 @@ def test_leaving_the_shell_powers_off(start):
     assert m.wait() == 0
 
 
+@pytest.mark.lab
 def test_devices_are_what_the_manual_says(start):
     m = start().shell()
     assert "PL031" in m.ok("dmesg | grep -i pl031 || true") or "rtc-pl031" in m.ok("cat /sys/class/rtc/rtc0/name")
@@ -50,7 +52,9 @@ def test_guest_boot_time_is_reported(start):
     m.expect(r"Guest-boot-time = \d+ ms")
 
 
+@pytest.mark.lab
 def test_disk_keeps_what_was_synced_over_a_reboot(start, ext4):
+    before = ext4.read_bytes()
     m = start("--disk", ext4).shell()
     m.ok("mkdir -p /mnt; mount -t ext4 /dev/vda /mnt")
     m.ok("dd if=/dev/urandom of=/mnt/data bs=64k count=32 2>/dev/null")
@@ -63,6 +67,7 @@ def test_disk_keeps_what_was_synced_over_a_reboot(start, ext4):
     m.ok("umount /mnt")
     m.send("poweroff -f\r")
     assert m.wait() == 0
+    assert ext4.read_bytes() != before
     subprocess.run([tool("e2fsck"), "-f", "-n", str(ext4)], check=True, capture_output=True)
 
 

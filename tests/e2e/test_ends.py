@@ -38,6 +38,7 @@ def _wait_gone(pid):
     os.close(fd)
 
 
+@pytest.mark.lab
 def test_no_reboot_ends_at_a_reset(start):
     m = start("--no-reboot").shell()
     m.send("reboot -f\r")

@@ -9,7 +9,7 @@ import pytest
 from hosts import children, why_not
 
 FOLDER = pathlib.Path(__file__).parent
-THE_LAB = "test_lab_kvm.py"  # has an engine of its own
+THE_LAB = ("test_lab_kvm.py", "inlab.py")  # has an engine of its own
 NAMED = re.compile(r'"--accel", *"(?:hvf|kvm|soft)"')
 
 
@@ -37,7 +37,13 @@ LINUX = pytest.mark.linux("LD_PRELOAD")
     ((SOFT, LINUX), "soft", True, "needs Linux: LD_PRELOAD"),
 ])
 def test_who_is_skipped_and_why(marks, engine, mac, why):
-    assert why_not(Item(*marks), engine, mac) == why
+    assert why_not(Item(*marks), engine, mac, lab="") == why
+
+
+def test_only_what_is_marked_runs_in_the_lab():
+    assert why_not(Item(pytest.mark.lab), "kvm", False, "new") is None
+    assert why_not(Item(), "kvm", False, "new").startswith("not for the lab")
+    assert why_not(Item(pytest.mark.lab, SOFT), "kvm", False, "new").startswith("for engine soft")
 
 
 def test_no_test_names_an_engine_without_need():
@@ -45,7 +51,7 @@ def test_no_test_names_an_engine_without_need():
     for path in sorted(FOLDER.glob("*.py")):
         text = path.read_text(encoding="utf-8")
         looked += '"--accel"' in text
-        if path.name != THE_LAB and "mark.engine(" not in text:
+        if path.name not in THE_LAB and "mark.engine(" not in text:
             wrong += [f"{path.name}: {found}" for found in NAMED.findall(text)]
     assert looked > 5
     assert not wrong, wrong

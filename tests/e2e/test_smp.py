@@ -39,7 +39,7 @@ def interrupts(m):
     return rows
 
 
-@pytest.mark.parametrize("cpus", [1, 2, 4, 8, 32])
+@pytest.mark.parametrize("cpus", [1, pytest.param(2, marks=pytest.mark.lab), 4, 8, 32])
 def test_all_cpus_come_up_and_work(start, cpus):
     m = boot(start, cpus)
     assert m.ok("nproc") == str(cpus)
