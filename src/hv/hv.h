@@ -72,7 +72,7 @@ struct hv_jit {
 
 /* How an engine with a choice ("kvm") learns which pages the guest writes. */
 enum hv_dirty_log {
-    HV_DIRTY_AUTO,   /* the last of these that the host has; each other one, or fail: */
+    HV_DIRTY_AUTO,   /* the last of those below that the host has; each of those: it, or fail */
     HV_DIRTY_BITMAP, /* a bitmap that is fetched and cleared at once */
     HV_DIRTY_MANUAL, /* a bitmap that is cleared by pieces */
     HV_DIRTY_RING,   /* a ring of pages for each vCPU */

@@ -51,17 +51,18 @@ static int check(const struct hv_kvm *kvm, uint32_t cap)
 
 static int choose_ring(struct hv_kvm *kvm, unsigned entries)
 {
-    int max = check(kvm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL);
+    uint64_t max = (uint64_t)check(kvm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL);
     uint64_t bytes = (entries ? entries : RING_ENTRIES) * sizeof(struct kvm_dirty_gfn);
     int rc;
 
     if (!max)
         return -ENOTSUP;
-    rc = enable(kvm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL, bytes < (uint64_t)max ? bytes : (uint64_t)max);
+    if (bytes > max)
+        bytes = max;
+    rc = enable(kvm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL, bytes);
     if (rc < 0)
         return rc;
-    kvm->ring_entries =
-        (uint32_t)((bytes < (uint64_t)max ? bytes : (uint64_t)max) / sizeof(struct kvm_dirty_gfn));
+    kvm->ring_entries = (uint32_t)(bytes / sizeof(struct kvm_dirty_gfn));
     kvm->ring_bitmap = check(kvm, KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP) &&
                        enable(kvm, KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP, 0) == 0;
     return 0;

@@ -75,8 +75,7 @@ static uint64_t model_of(const struct hv_kvm *kvm, const struct row *row)
     return model;
 }
 
-/* The bits of `field`, the one at `lo`, in which the host announces more than the model: all of
- * them or none. */
+/* Does the host announce more than the model in the field at bit lo? */
 static bool is_more(const struct row *row, unsigned lo, uint64_t host, uint64_t model)
 {
     uint64_t field = BITS(lo + FIELD_BITS - 1, lo);
