@@ -83,6 +83,7 @@ struct ign_options {
     unsigned smp;        /* vCPUs, 1..64; the software CPU has up to 32 */
     uint64_t mem;        /* bytes, 16 MiB or more, in whole 16 KiB */
     uint64_t counter_hz; /* 0: the engine's own; others than "soft" take no other */
+    bool hvf_granule_4k; /* "hvf": guest memory in pages of 4 KiB, not 16; macOS 26, else refused */
     struct ign_file kernel, initramfs;
     enum ign_kernel_format format;
     const char *append;                      /* added to the kernel command line, may be NULL */

@@ -12,148 +12,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/cmd_boot_opts.h"
 #include "ignition.h"
 #include "monitor/monitor.h"
-
-struct boot_opts {
-    const char *accel, *cpu, *append, *initramfs, *format, *jit, *jit_dump;
-    uint32_t smp;
-    uint64_t mem, counter_hz, jit_cache;
-    struct opt_list disks;
-    bool no_reboot, deterministic, quiet, debug, stats, jit_stats, jit_perf;
-};
-
-#define O(m) offsetof(struct boot_opts, m)
-static const struct opt boot_opts[] = {
-    { .name = "smp",
-      .type = OPT_U32,
-      .where = O(smp),
-      .def = "1",
-      .min = 1,
-      .max = 64,
-      .arg = "N",
-      .help = "number of vCPUs" },
-    { .name = "mem",
-      .type = OPT_SIZE,
-      .where = O(mem),
-      .def = "512M",
-      .min = 16 * MIB,
-      .max = UINT64_C(1) << 40,
-      .arg = "SIZE",
-      .help = "guest RAM",
-      .more = "It is taken from the host as the guest touches it." },
-    { .name = "append",
-      .type = OPT_STR,
-      .where = O(append),
-      .def = "",
-      .arg = "STR",
-      .help = "added to the kernel command line, after console=ttyS0,115200n8r" },
-    { .name = "initramfs",
-      .type = OPT_STR,
-      .where = O(initramfs),
-      .arg = "FILE",
-      .help = "initial file system for the kernel (cpio; gzip and zstd are unpacked here)",
-      .files = true },
-    { .name = "disk",
-      .type = OPT_LIST,
-      .where = O(disks),
-      .arg = "FILE[,ro][,overlay[=LAYER]]",
-      .help =
-          "raw disk image, /dev/vda upward; overlay leaves it unchanged: writes go to file LAYER, "
-          "or a temporary one",
-      .more = "A LAYER that is not there is made; see ignition disk.",
-      .files = true },
-    { .name = "format",
-      .type = OPT_ENUM,
-      .where = O(format),
-      .def = "auto",
-      .words = "auto|raw",
-      .arg = "WORD",
-      .help = "auto: arm64 Image or ELF; raw: a bare binary" },
-    { .name = "accel",
-      .type = OPT_ENUM,
-      .where = O(accel),
-      .def = "auto",
-      .words = "auto|hvf|kvm|soft",
-      .arg = "WORD",
-      .help = "engine that runs the guest",
-      .more = "auto takes the first of hvf, kvm and soft that works here; ignition doctor tells "
-              "which." },
-    { .name = "cpu",
-      .type = OPT_ENUM,
-      .where = O(cpu),
-      .def = "portable",
-      .words = "portable|max|host",
-      .arg = "MODEL",
-      .help = "CPU model",
-      .more =
-          "portable is what Arm servers and Apple's processors have in common; max has all that "
-          "the software CPU can do; host is the host's own, on its own engines." },
-    { .name = "counter-hz",
-      .type = OPT_U64,
-      .where = O(counter_hz),
-      .def = "0",
-      .max = UINT64_C(1000000000),
-      .arg = "HZ",
-      .help = "frequency of the guest's counter (soft; 0: 24 MHz)" },
-    { .name = "jit",
-      .type = OPT_ENUM,
-      .where = O(jit),
-      .def = "auto",
-      .words = "auto|on|off|lockstep",
-      .arg = "WORD",
-      .help = "on: translate the guest's code; off: interpret it; lockstep: both, compared (soft)",
-      .more = "auto translates on hosts that there is a translator for. lockstep is a test of the "
-              "translator, slow, and for --smp 1: it ends the machine when a block of code leaves "
-              "other registers or memory than the interpreter." },
-    { .name = "jit-cache",
-      .type = OPT_SIZE,
-      .where = O(jit_cache),
-      .def = "64M",
-      .min = 1 * MIB,
-      .max = 1024 * MIB,
-      .arg = "SIZE",
-      .help = "host code that is kept (soft)" },
-    { .name = "jit-stats",
-      .type = OPT_FLAG,
-      .where = O(jit_stats),
-      .help = "print at the end what the translator did (soft)" },
-    { .name = "jit-dump",
-      .type = OPT_STR,
-      .where = O(jit_dump),
-      .arg = "ADDRESS",
-      .help = "print guest and host code of the block with this virtual address, when it is "
-              "translated (soft)" },
-    { .name = "jit-perf",
-      .type = OPT_FLAG,
-      .where = O(jit_perf),
-      .help = "name translated code for profilers, in /tmp/perf-PID.map (soft)" },
-    { .name = "no-reboot",
-      .type = OPT_FLAG,
-      .where = O(no_reboot),
-      .help = "end when the guest resets, instead of starting it again" },
-    { .name = "deterministic",
-      .type = OPT_FLAG,
-      .where = O(deterministic),
-      .help = "time follows the instructions, entropy is fixed: two runs are the same (soft, --smp "
-              "1)" },
-    { .name = "stats",
-      .type = OPT_FLAG,
-      .where = O(stats),
-      .help = "print at the end how long it ran and what it executed; with --deterministic, a "
-              "checksum of RAM" },
-    { .name = "quiet",
-      .type = OPT_FLAG,
-      .where = O(quiet),
-      .help = "print errors and warnings only" },
-    { .name = "debug",
-      .type = OPT_FLAG,
-      .letter = 'v',
-      .where = O(debug),
-      .help = "print what happens inside, and which engine was taken and why (-v for short)" },
-    { .type = OPT_END },
-};
-#undef O
 
 struct boot {
     struct ign_options options;
@@ -362,6 +223,7 @@ static int boot_prepare(const struct boot_opts *opts, const char *const args[2],
     options->mem = opts->mem;
     options->counter_hz = opts->counter_hz;
     options->no_reboot = opts->no_reboot;
+    options->hvf_granule_4k = !strcmp(opts->hvf_granule, "4k");
     options->jit = boot_jit(opts->jit);
     options->jit_cache = opts->jit_cache;
     options->jit_stats = opts->jit_stats;
@@ -449,7 +311,7 @@ const struct command command_boot = {
     .help = "Boot an arm64 kernel, with its console on this terminal",
     .more = "Ctrl-A x quits, Ctrl-A a sends a Ctrl-A, Ctrl-A ? helps.",
     .args = boot_args,
-    .opts = boot_opts,
+    .opts = cmd_boot_opts,
     .examples = boot_examples,
     .run = boot_run,
 };

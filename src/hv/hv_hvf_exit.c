@@ -173,8 +173,14 @@ static bool exit_exception(struct hv_hvf_vcpu *v, struct hv_exit *exit)
     case EC_WFX:
         exit_wait(v);
         return false;
+    case EC_BREAKPOINT_LOWER: /* the guest's own do not come here, unless the host asks */
+    case EC_STEP_LOWER:
+    case EC_WATCHPOINT_LOWER:
+    case EC_BRK64:
+        *exit =
+            (struct hv_exit){ .kind = HV_EXIT_BREAKPOINT, .brk.pc = hv_hvf_vcpu_get(v, HV_REG_PC) };
+        return true;
     default:
-        /* Debug exceptions among them: the guest's own do not come here unless one asks. */
         return exit_error(v, exit, "syndrome %#llx, which this engine does not handle",
                           (unsigned long long)esr);
     }

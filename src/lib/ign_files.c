@@ -130,6 +130,7 @@ int ign_files_open(const struct ign_options *options, struct ign_files *files,
                      .out = options->console_out,
                      .keys = options->console_keys },
         .no_reboot = options->no_reboot,
+        .hvf_granule_4k = options->hvf_granule_4k,
         .deterministic = options->deterministic,
         .start_ns = options->start_ns ? options->start_ns : clock_mono_ns(),
     };
@@ -149,6 +150,11 @@ int ign_files_open(const struct ign_options *options, struct ign_files *files,
                      "lockstep compares translated code of the software CPU; use "
                      "--accel soft, not %s",
                      config.engine->name);
+    if (rc == 0 && options->hvf_granule_4k && strcmp(config.engine->name, "hvf"))
+        rc = err_set(
+            err, ENOTSUP,
+            "pages of 4 KiB are a choice of the engine hvf; leave --hvf-granule out with %s",
+            config.engine->name);
     if (rc == 0)
         rc = files_open(files, "kernel", &options->kernel, O_RDONLY, &config.kernel, err);
     if (rc == 0)

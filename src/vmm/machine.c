@@ -61,6 +61,7 @@ static int machine_power_on(struct machine *machine, struct err *err)
         .random = machine_random,
         .random_ctx = &machine->entropy,
         .jit = config->jit,
+        .granule_4k = config->hvf_granule_4k,
         .deterministic = config->deterministic,
     };
     int rc = boot_load(config, machine->mem, &machine->boot, err);

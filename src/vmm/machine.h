@@ -44,8 +44,9 @@ struct machine_config {
     struct console_config console;
     bool no_reboot; /* a guest reset ends the machine */
     struct hv_jit jit;
-    bool deterministic; /* two runs are the same, to the instruction; see docs/cpu.md */
-    uint64_t start_ns;  /* clock_mono_ns() when the user asked for it */
+    bool hvf_granule_4k; /* "hvf" alone: hv_config.granule_4k */
+    bool deterministic;  /* two runs are the same, to the instruction; see docs/cpu.md */
+    uint64_t start_ns;   /* clock_mono_ns() when the user asked for it */
 };
 
 /* How a machine ended. */

@@ -32,6 +32,7 @@ USAGE = [
     (["--smp", "two"], ["--smp", "two"]),
     (["--accel", "vax"], ["--accel", "soft"]),
     (["--cpu", "cortex-a76"], ["--cpu", "portable", "max", "host"]),
+    (["--hvf-granule", "64k"], ["--hvf-granule", "4k", "16k"]),
     (["--jit", "maybe"], ["--jit", "auto", "lockstep"]),
     (["--jit-cache", "1k"], ["--jit-cache", "1M"]),
     (["--jit-dump", "main"], ["--jit-dump main", "hexadecimal"]),
@@ -78,6 +79,12 @@ def test_more_vcpus_than_the_software_cpu_runs(program, guest, engine):
 def test_a_model_that_the_software_cpu_lacks(program, guest, engine):
     refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--cpu", "host"), 1,
             "no model host", "--cpu portable", "--cpu max")
+
+
+@pytest.mark.engine("soft", "hvf has the choice")
+def test_pages_that_only_hvf_can_choose(program, guest, engine):
+    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--hvf-granule", "4k"), 1, "4 KiB", "hvf",
+            engine)
 
 
 def test_missing_files(program, guest, tmp_path):

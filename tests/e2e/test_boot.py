@@ -47,6 +47,13 @@ def test_linux_sees_what_model_max_adds(start):
     assert not {"flagm2", "sb", "paca", "sve"} & set(features)
 
 
+@pytest.mark.engine("hvf", "it has a choice of pages")
+def test_boots_with_pages_of_4_kib(start):
+    m = start("--hvf-granule", "4k").shell()
+    m.send("poweroff -f\r")
+    assert m.wait() == 0
+
+
 def test_guest_boot_time_is_reported(start):
     m = start()
     m.expect(r"Guest-boot-time = \d+ ms")
