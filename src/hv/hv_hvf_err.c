@@ -22,7 +22,7 @@ static const struct {
     { HV_NO_DEVICE, ENODEV, "HV_NO_DEVICE", "there is no such machine or vCPU" },
     { HV_DENIED, EACCES, "HV_DENIED",
       "the program lacks the entitlement com.apple.security.hypervisor, as it does after every "
-      "link; tools/sign.sh signs it" },
+      "link; sign it with tools/sign.sh, or use --accel soft" },
     { HV_EXISTS, EEXIST, "HV_EXISTS", "it is there already" },
     { HV_UNSUPPORTED, ENOTSUP, "HV_UNSUPPORTED",
       "this Mac, or the virtual machine that we are in, has no virtualization (kern.hv_support = "
