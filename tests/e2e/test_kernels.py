@@ -25,7 +25,7 @@ def initramfs(guest, tmp_path_factory):
 
 def test_checksums_are_the_same_everywhere(start, initramfs):
     expected = run_elsewhere(KERNELS / "kernels", "check").splitlines()
-    assert len(expected) == 18, expected
+    assert len(expected) == 19, expected
     machine = start("--initramfs", initramfs, "--append", "quiet cryptomgr.notests", "--smp", 2,
                     initramfs=False)
     machine.shell()
