@@ -169,6 +169,23 @@ def stressed(name, said):
         and not re.search(r"fail: |skipped|No stress workers|not implemented", text)
 
 
+def test_eight_vcpus_under_stress(command, debian, tmp_path):
+    """All at once: what they share is each other's memory, locks and interrupts."""
+    workers = {"cpu": 4, "vm": 2, "atomic": 4, "memcpy": 2, "matrix": 2, "qsort": 2, "futex": 2, "pipe": 2, "switch": 2}
+    seconds = 600 if LONG else 60
+    m = Machine(command(f"{debian / 'rootfs.ext4'},overlay", "--smp", 8), log=tmp_path / "console")
+    try:
+        m.login()
+        m.child.timeout = max(1800, TIMEOUT_S)
+        options = " ".join(f"--{name} {count}" for name, count in workers.items())
+        output = m.ok(f"stress-ng --verify --timeout {seconds}s --vm-bytes 64M {options} 2>&1")
+        assert f"dispatching hogs: {', '.join(f'{n} {name}' for name, n in workers.items())}" in output
+        assert "successful run completed" in output and "fail" not in output.replace("failed: 0", ""), output
+        assert m.ok("dmesg --level=emerg,alert,crit,err | grep -v virtio_blk | wc -l") == "0"
+    finally:
+        m.close()
+
+
 def test_a_program_is_compiled_and_runs(system):
     system.ok("gcc -O2 -Wall -Werror -o pthreads pthreads.c -lm -lpthread")
     assert system.ok("./pthreads").splitlines() == [
