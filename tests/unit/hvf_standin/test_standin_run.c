@@ -1,6 +1,8 @@
 /* Guests that run on the stand-in: interrupts, timers, sleep, stops from outside, two vCPUs. */
 #include "standin_rig.h"
 
+#include <stdatomic.h>
+
 #include "base/thread.h"
 
 #define KICKS 10000
@@ -286,7 +288,8 @@ struct second {
     struct lock lock;
     struct cond cond;
     hv_vcpu_t vcpu;
-    enum second_now { MAKING, MADE, RUN, DONE } now;
+    enum second_now { MAKING, MADE, RUN, KICKED, DONE } now;
+    atomic_bool stop;
     bool mmu, ok;
 };
 
@@ -325,9 +328,10 @@ static void second_main(void *arg)
         rig_mmu(s->rig, s->vcpu);
     second_is(s, MADE);
     second_wait(s, RUN);
-    do
+    do /* a cancellation that nobody asked for is not the end */
         rc = hv_vcpu_run(s->vcpu);
-    while (rc == HV_SUCCESS && exit->reason != HV_EXIT_REASON_CANCELED);
+    while (rc == HV_SUCCESS && (exit->reason != HV_EXIT_REASON_CANCELED || !atomic_load(&s->stop)));
+    second_wait(s, KICKED);
     s->ok = s->ok && rc == HV_SUCCESS && hv_vcpu_get_reg(s->vcpu, 2, &value) == HV_SUCCESS &&
             value > 0 && hv_vcpu_destroy(s->vcpu) == HV_SUCCESS;
     second_is(s, DONE);
@@ -364,7 +368,9 @@ static void two_vcpus(struct rig *rig, bool mmu)
         assert_int_equal(last, value);
         assert_done(hv_vm_protect(DATA, 16 * KIB, RWX));
     }
+    atomic_store(&s.stop, true);
     assert_done(hv_vcpus_exit(&s.vcpu, 1));
+    second_is(&s, KICKED);
     second_wait(&s, DONE);
     assert_true(s.ok);
     thread_join(&thread);
