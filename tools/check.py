@@ -33,7 +33,7 @@ FUZZ_S = 300 if LONG else 20
 REPEAT = 20
 LIMIT_S = 7200  # for one command: a hang must end, nothing else relies on it
 LAB_TESTS = "tests/e2e/test_lab_kvm.py"  # need the arm64 build; each lab boot takes a while
-TAIL = 60       # lines of a failing stage's log that are shown
+TAIL = 200      # lines of a failing stage's log that are shown
 
 SAN_ENV = {
     "ASAN_OPTIONS": "allocator_may_return_null=1",
