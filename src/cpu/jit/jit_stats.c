@@ -111,7 +111,7 @@ static void log_lockstep(const struct jit_log *log)
 
 void jit_log_stats(struct jit *jit)
 {
-    if (jit->log)
+    if (jit->log && jit->log->insns + jit->log->alone + jit->log->devices > 0)
         log_lockstep(jit->log);
     if (!jit->counting)
         return;
