@@ -1,13 +1,13 @@
 /*
  * KVM's GICv3 and its state, register by register (Documentation/virt/kvm/devices/arm-vgic-v3.rst).
  *
- * The distributor and the second frame of each redistributor have the same registers for 32
- * interrupts at a time: a bank. KVM keeps the pending latch and the level of a line apart, as the
+ * KVM keeps the pending latch and the level of a line apart, as the
  * state does. What KVM does not have: sleeping redistributors (GICR_WAKER reads as zero and can
  * hold nothing else), and an enable of its own for group 0, which follows that of group 1.
  */
 #include <errno.h>
 
+#include "hv/hv_gic_bank.h"
 #include "hv/hv_kvm_int.h"
 
 #define GICD_CTLR      0x0000
@@ -19,144 +19,83 @@
 #define GICD_IROUTER   0x6000
 #define GICR_SGI_FRAME 0x10000
 
-#define GIC_IGROUPR    0x080
-#define GIC_ISENABLER  0x100
-#define GIC_ICENABLER  0x180
-#define GIC_ISPENDR    0x200
-#define GIC_ISACTIVER  0x300
-#define GIC_ICACTIVER  0x380
-#define GIC_IPRIORITYR 0x400
-#define GIC_ICFGR      0xc00
-
-#define BANK_INTS 32
-
 /* Where a bank lives: the device's register group, which vCPU, and the offset of its registers. */
 struct place {
+    struct hv_gic_bank bank;
     struct hv_kvm *kvm;
     uint32_t group;
     uint64_t mpidr;
     uint64_t base;
-    unsigned word; /* the bank's number: its first INTID / 32 */
 };
 
-struct bank {
-    uint32_t group, enabled, pending_latch, active, line_level, edge;
-    uint8_t priority[BANK_INTS];
-};
-
-static int get32(const struct place *p, uint64_t off, uint32_t *ret_val, struct err *err)
+static int access_reg(const struct hv_gic_bank *bank, unsigned long request, uint32_t off,
+                      uint32_t *val, struct err *err)
 {
-    return hv_kvm_gic_access(p->kvm, KVM_GET_DEVICE_ATTR, p->group, p->mpidr | (p->base + off),
-                             ret_val, err);
+    const struct place *p = container_of(bank, struct place, bank);
+
+    return hv_kvm_gic_access(p->kvm, request, p->group, p->mpidr | (p->base + off), val, err);
 }
 
-static int set32(const struct place *p, uint64_t off, uint32_t val, struct err *err)
+static int get32(const struct hv_gic_bank *bank, uint32_t off, uint32_t *ret_val, struct err *err)
 {
-    return hv_kvm_gic_access(p->kvm, KVM_SET_DEVICE_ATTR, p->group, p->mpidr | (p->base + off),
-                             &val, err);
+    return access_reg(bank, KVM_GET_DEVICE_ATTR, off, ret_val, err);
 }
 
-static uint64_t level_attr(const struct place *p)
+static int set32(const struct hv_gic_bank *bank, uint32_t off, uint32_t val, struct err *err)
 {
-    return p->mpidr | VGIC_LEVEL_INFO_LINE_LEVEL << KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT |
-           p->word * BANK_INTS;
+    return access_reg(bank, KVM_SET_DEVICE_ATTR, off, &val, err);
 }
 
-/* ICFGR has two bits an interrupt, of which the upper says that it is edge-triggered. */
-static int get_edge(const struct place *p, uint32_t *ret_edge, struct err *err)
+static int access_levels(const struct place *p, unsigned long request, uint32_t *val,
+                         struct err *err)
 {
-    uint32_t edge = 0, cfg;
+    uint64_t what = VGIC_LEVEL_INFO_LINE_LEVEL << KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT;
 
-    for (unsigned half = 0; half < 2; half++) {
-        int rc = get32(p, GIC_ICFGR + 8 * p->word + 4 * half, &cfg, err);
-        if (rc < 0)
-            return rc;
-        for (unsigned i = 0; i < 16; i++)
-            edge |= (cfg >> (2 * i + 1) & 1) << (16 * half + i);
-    }
-    *ret_edge = edge;
-    return 0;
+    return hv_kvm_gic_access(p->kvm, request, KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO,
+                             p->mpidr | what | p->bank.word * GIC_BANK, val, err);
 }
 
-static int set_edge(const struct place *p, uint32_t edge, struct err *err)
+static int get_bank(const struct place *p, struct gic_redist_state *state, struct err *err)
 {
-    uint32_t there;
-    int rc = 0;
+    int rc = hv_gic_bank_get(&p->bank, state, err);
 
-    for (unsigned half = 0; half < 2 && rc == 0; half++) {
-        uint32_t cfg = 0;
-        for (unsigned i = 0; i < 16; i++)
-            cfg |= (edge >> (16 * half + i) & 1) << (2 * i + 1);
-        rc = set32(p, GIC_ICFGR + 8 * p->word + 4 * half, cfg, err);
-    }
-    if (rc == 0)
-        rc = get_edge(p, &there, err);
-    if (rc == 0 && there != edge)
-        return err_set(err, ENOTSUP,
-                       "KVM cannot make interrupts %u..%u edge-triggered as %#x; use --accel soft",
-                       p->word * BANK_INTS, p->word * BANK_INTS + BANK_INTS - 1, edge);
-    return rc;
-}
-
-static int get_bank(const struct place *p, struct bank *bank, struct err *err)
-{
-    unsigned at = 4 * p->word;
-    uint32_t four;
-    int rc = get32(p, GIC_IGROUPR + at, &bank->group, err);
-
-    if (rc == 0)
-        rc = get32(p, GIC_ISENABLER + at, &bank->enabled, err);
-    if (rc == 0)
-        rc = get32(p, GIC_ISPENDR + at, &bank->pending_latch, err);
-    if (rc == 0)
-        rc = get32(p, GIC_ISACTIVER + at, &bank->active, err);
-    if (rc == 0)
-        rc = get_edge(p, &bank->edge, err);
-    if (rc == 0)
-        rc = hv_kvm_gic_access(p->kvm, KVM_GET_DEVICE_ATTR, KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO,
-                               level_attr(p), &bank->line_level, err);
-    for (unsigned i = 0; i < BANK_INTS && rc == 0; i += 4) {
-        rc = get32(p, GIC_IPRIORITYR + 8 * at + i, &four, err);
-        if (rc == 0)
-            store_le32(bank->priority + i, four);
-    }
-    return rc;
+    return rc < 0 ? rc : access_levels(p, KVM_GET_DEVICE_ATTR, &state->line_level, err);
 }
 
 /* Nothing is signalled from a bank half written: its interrupts are disabled meanwhile. ISPENDR
  * sets and clears when it is written from outside. */
-static int set_bank(const struct place *p, const struct bank *bank, struct err *err)
+static int set_bank(const struct place *p, const struct gic_redist_state *state, struct err *err)
 {
-    unsigned at = 4 * p->word;
-    uint32_t level = bank->line_level;
-    int rc = set32(p, GIC_ICENABLER + at, UINT32_MAX, err);
+    const struct hv_gic_bank *bank = &p->bank;
+    uint32_t level = state->line_level;
+    int rc = hv_gic_bank_set_bits(bank, GIC_ICENABLER, UINT32_MAX, err);
 
     if (rc == 0)
-        rc = set32(p, GIC_IGROUPR + at, bank->group, err);
+        rc = hv_gic_bank_set_bits(bank, GIC_IGROUPR, state->group, err);
     if (rc == 0)
-        rc = set_edge(p, bank->edge, err);
-    for (unsigned i = 0; i < BANK_INTS && rc == 0; i += 4)
-        rc = set32(p, GIC_IPRIORITYR + 8 * at + i, load_le32(bank->priority + i), err);
+        rc = hv_gic_bank_configure(bank, state, err);
     if (rc == 0)
-        rc = set32(p, GIC_ISPENDR + at, bank->pending_latch, err);
+        rc = hv_gic_bank_set_bits(bank, GIC_ISPENDR, state->pending_latch, err);
     if (rc == 0)
-        rc = set32(p, GIC_ICACTIVER + at, UINT32_MAX, err);
+        rc = hv_gic_bank_set_bits(bank, GIC_ICACTIVER, UINT32_MAX, err);
     if (rc == 0)
-        rc = set32(p, GIC_ISACTIVER + at, bank->active, err);
+        rc = hv_gic_bank_set_bits(bank, GIC_ISACTIVER, state->active, err);
     if (rc == 0)
-        rc = hv_kvm_gic_access(p->kvm, KVM_SET_DEVICE_ATTR, KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO,
-                               level_attr(p), &level, err);
-    return rc < 0 ? rc : set32(p, GIC_ISENABLER + at, bank->enabled, err);
+        rc = access_levels(p, KVM_SET_DEVICE_ATTR, &level, err);
+    return rc < 0 ? rc : hv_gic_bank_set_bits(bank, GIC_ISENABLER, state->enabled, err);
 }
 
 static struct place dist_place(struct hv_kvm *kvm, unsigned word)
 {
-    return (struct place){ .kvm = kvm, .group = KVM_DEV_ARM_VGIC_GRP_DIST_REGS, .word = word };
+    return (struct place){ .bank = { .engine = "KVM", .word = word, .get = get32, .set = set32 },
+                           .kvm = kvm,
+                           .group = KVM_DEV_ARM_VGIC_GRP_DIST_REGS };
 }
 
 static struct place redist_place(struct hv_kvm *kvm, unsigned index)
 {
-    return (struct place){ .kvm = kvm,
+    return (struct place){ .bank = { .engine = "KVM", .get = get32, .set = set32 },
+                           .kvm = kvm,
                            .group = KVM_DEV_ARM_VGIC_GRP_REDIST_REGS,
                            .mpidr = hv_kvm_gic_affinity(index),
                            .base = GICR_SGI_FRAME };
@@ -165,28 +104,21 @@ static struct place redist_place(struct hv_kvm *kvm, unsigned index)
 static int get_dist(struct hv_kvm *kvm, struct gic_state *state, struct err *err)
 {
     struct place dist = dist_place(kvm, 0);
-    int rc = get32(&dist, GICD_CTLR, &state->ctlr, err);
+    int rc = get32(&dist.bank, GICD_CTLR, &state->ctlr, err);
 
     state->ctlr &= GICD_CTLR_GRP0 | GICD_CTLR_GRP1 | GICD_CTLR_ARE | GICD_CTLR_DS;
-    for (unsigned word = 1; word < GIC_INTIDS / BANK_INTS && rc == 0; word++) {
+    for (unsigned word = 1; word < GIC_INTIDS / GIC_BANK && rc == 0; word++) {
         struct place p = dist_place(kvm, word);
-        struct bank bank;
+        struct gic_redist_state bank;
         rc = get_bank(&p, &bank, err);
-        if (rc < 0)
-            break;
-        state->group[word] = bank.group;
-        state->enabled[word] = bank.enabled;
-        state->pending_latch[word] = bank.pending_latch;
-        state->active[word] = bank.active;
-        state->line_level[word] = bank.line_level;
-        state->edge[word] = bank.edge;
-        memcpy(state->priority + word * BANK_INTS, bank.priority, BANK_INTS);
+        if (rc == 0)
+            hv_gic_bank_put(state, word, &bank);
     }
     for (unsigned i = GIC_FIRST_SPI; i < GIC_INTIDS && rc == 0; i++) {
         uint32_t low = 0, high = 0;
-        rc = get32(&dist, GICD_IROUTER + 8 * i, &low, err);
+        rc = get32(&dist.bank, GICD_IROUTER + 8 * i, &low, err);
         if (rc == 0)
-            rc = get32(&dist, GICD_IROUTER + 8 * i + 4, &high, err);
+            rc = get32(&dist.bank, GICD_IROUTER + 8 * i + 4, &high, err);
         state->irouter[i] = low | (uint64_t)high << 32;
     }
     return rc;
@@ -198,21 +130,15 @@ static int set_dist(struct hv_kvm *kvm, const struct gic_state *state, struct er
     int rc = 0;
 
     for (unsigned i = GIC_FIRST_SPI; i < GIC_INTIDS && rc == 0; i++) {
-        rc = set32(&dist, GICD_IROUTER + 8 * i, (uint32_t)state->irouter[i], err);
+        rc = set32(&dist.bank, GICD_IROUTER + 8 * i, (uint32_t)state->irouter[i], err);
         if (rc == 0)
-            rc = set32(&dist, GICD_IROUTER + 8 * i + 4, (uint32_t)(state->irouter[i] >> 32), err);
+            rc = set32(&dist.bank, GICD_IROUTER + 8 * i + 4, (uint32_t)(state->irouter[i] >> 32),
+                       err);
     }
-    for (unsigned word = 1; word < GIC_INTIDS / BANK_INTS && rc == 0; word++) {
+    for (unsigned word = 1; word < GIC_INTIDS / GIC_BANK && rc == 0; word++) {
         struct place p = dist_place(kvm, word);
-        struct bank bank = {
-            .group = state->group[word],
-            .enabled = state->enabled[word],
-            .pending_latch = state->pending_latch[word],
-            .active = state->active[word],
-            .line_level = state->line_level[word],
-            .edge = state->edge[word],
-        };
-        memcpy(bank.priority, state->priority + word * BANK_INTS, BANK_INTS);
+        struct gic_redist_state bank;
+        hv_gic_bank_take(state, word, &bank);
         rc = set_bank(&p, &bank, err);
     }
     return rc;
@@ -222,38 +148,16 @@ int hv_kvm_gic_state_get_redist(struct hv_vcpu *vcpu, struct gic_redist_state *r
                                 struct err *err)
 {
     struct place p = redist_place(hv_kvm_of(vcpu->hv), vcpu->index);
-    struct bank bank;
-    int rc = get_bank(&p, &bank, err);
 
-    if (rc < 0)
-        return rc;
-    *ret_state = (struct gic_redist_state){
-        .group = bank.group,
-        .enabled = bank.enabled,
-        .pending_latch = bank.pending_latch,
-        .active = bank.active,
-        .line_level = bank.line_level,
-        .edge = bank.edge,
-    };
-    memcpy(ret_state->priority, bank.priority, BANK_INTS);
-    return 0;
+    return get_bank(&p, ret_state, err);
 }
 
 int hv_kvm_gic_state_set_redist(struct hv_vcpu *vcpu, const struct gic_redist_state *state,
                                 struct err *err)
 {
     struct place p = redist_place(hv_kvm_of(vcpu->hv), vcpu->index);
-    struct bank bank = {
-        .group = state->group,
-        .enabled = state->enabled,
-        .pending_latch = state->pending_latch,
-        .active = state->active,
-        .line_level = state->line_level,
-        .edge = state->edge,
-    };
 
-    memcpy(bank.priority, state->priority, BANK_INTS);
-    return set_bank(&p, &bank, err);
+    return set_bank(&p, state, err);
 }
 
 int hv_kvm_gic_state_get(struct hv *hv, struct gic_state *state, struct err *err)
@@ -277,12 +181,12 @@ int hv_kvm_gic_state_set(struct hv *hv, const struct gic_state *state, struct er
                        "KVM cannot hold GICD_CTLR = %#x: group 0 without group 1; use --accel soft",
                        state->ctlr);
     /* The revision comes first: it decides what the other registers mean to KVM. */
-    rc = get32(&dist, GICD_IIDR, &iidr, err);
+    rc = get32(&dist.bank, GICD_IIDR, &iidr, err);
     if (rc == 0)
-        rc = set32(&dist, GICD_IIDR, iidr, err);
+        rc = set32(&dist.bank, GICD_IIDR, iidr, err);
     if (rc == 0)
-        rc = set32(&dist, GICD_CTLR, 0, err);
+        rc = set32(&dist.bank, GICD_CTLR, 0, err);
     if (rc == 0)
         rc = set_dist(kvm, state, err);
-    return rc < 0 ? rc : set32(&dist, GICD_CTLR, state->ctlr, err);
+    return rc < 0 ? rc : set32(&dist.bank, GICD_CTLR, state->ctlr, err);
 }
