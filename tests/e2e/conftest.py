@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hosts import ENGINE, LAB, MAC, MARKERS, tool, why_not
+from hosts import ACCEL, ENGINE, JIT, LAB, MAC, MARKERS, quiet, tool, why_not
 from machine import Machine
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -63,6 +63,12 @@ def engine():
     return ENGINE
 
 
+@pytest.fixture(scope="session")
+def accel():
+    """The engine as options of `ignition boot`, with IGNITION_JIT if that is set."""
+    return ACCEL
+
+
 @pytest.fixture
 def start(request):
     """start(*options) boots tiny; every machine is gone when the test ends."""
@@ -88,14 +94,14 @@ def start_in_lab(lab, tmp_path):
 
 
 @pytest.fixture
-def start_here(program, guest, engine, tmp_path):
+def start_here(program, guest, accel, tmp_path):
     machines = []
 
     def boot(*options, kernel=None, initramfs=True, under_shell=False, within=(), **kwargs):
-        args = [str(program), "boot", str(kernel or guest / "Image"), "--accel", engine]
+        args = [str(program), "boot", str(kernel or guest / "Image"), *accel]
         if initramfs:
             args += ["--initramfs", str(guest / "initramfs")]
-        args += [str(o) for o in options]
+        args += [str(o) for o in (quiet(options) if JIT == "lockstep" else options)]
         if under_shell:  # which stays when the program has ended
             args = ["/bin/sh", "-c", '"$@"; read -r line', "sh", *args]
         args = [*within, *args]  # a command that becomes the program in the end

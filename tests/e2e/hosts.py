@@ -7,6 +7,9 @@ import subprocess
 import sys
 
 ENGINE = os.environ.get("IGNITION_ACCEL", "soft")
+# How the engine `soft` executes (--jit), where a test does not say it itself.
+JIT = os.environ.get("IGNITION_JIT", "")
+ACCEL = ["--accel", ENGINE, *(["--jit", JIT] if JIT else [])]
 MAC = sys.platform == "darwin"
 # The lab that the machines run in: the folder of a running one, "new" for one of this session, or "".
 LAB = os.environ.get("IGNITION_LAB", "")
@@ -34,6 +37,17 @@ def why_not(item, engine=ENGINE, mac=MAC, lab=LAB):
     if lab and not any(item.iter_markers("lab")):
         return "not for the lab: it is without the mark, or too slow there"
     return None
+
+
+def quiet(options):
+    """Options for a slow machine, to which the characters of a console cost much, and the kernel's own tests."""
+    words = ["quiet", "cryptomgr.notests"]
+    options = [str(option) for option in options]
+    if "--append" in options:
+        at = options.index("--append") + 1
+        words.append(options.pop(at))
+        options.pop(at - 1)
+    return [*options, "--append", " ".join(words)]
 
 
 def tool(name):

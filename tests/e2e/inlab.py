@@ -6,7 +6,7 @@ import itertools
 import pathlib
 import sys
 
-from hosts import LAB
+from hosts import LAB, quiet
 from machine import Machine
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -77,17 +77,6 @@ class LabMachine(Machine):
         # The client's end takes the lab's side with it.
         self.child.close(force=True)
         self.child.logfile_read.close()
-
-
-def quiet(options):
-    """Every character of a second-level guest's console costs milliseconds, and so do the kernel's own tests."""
-    words = ["quiet", "cryptomgr.notests"]
-    options = [str(option) for option in options]
-    if "--append" in options:
-        at = options.index("--append") + 1
-        words.append(options.pop(at))
-        options.pop(at - 1)
-    return [*options, "--append", " ".join(words)]
 
 
 @contextlib.contextmanager

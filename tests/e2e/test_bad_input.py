@@ -60,30 +60,30 @@ def test_no_command_and_unknown_command(program):
     refused(ignition(program, "boot"), 2, "KERNEL", "Image")
 
 
-def test_more_memory_than_the_host_has(program, guest, engine):
-    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--mem", "900G"), 1, "--mem", "host")
+def test_more_memory_than_the_host_has(program, guest, accel):
+    refused(ignition(program, "boot", guest / "Image", *accel, "--mem", "900G"), 1, "--mem", "host")
 
 
-def test_memory_that_not_every_host_could_map(program, guest, engine):
-    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--mem", "16388K"), 1, "mem: 16781312 bytes",
+def test_memory_that_not_every_host_could_map(program, guest, accel):
+    refused(ignition(program, "boot", guest / "Image", *accel, "--mem", "16388K"), 1, "mem: 16781312 bytes",
             "16 KiB pages")
 
 
 @pytest.mark.engine("soft", "the limit is the software CPU's")
-def test_more_vcpus_than_the_software_cpu_runs(program, guest, engine):
-    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--smp", "33"), 1,
+def test_more_vcpus_than_the_software_cpu_runs(program, guest, accel):
+    refused(ignition(program, "boot", guest / "Image", *accel, "--smp", "33"), 1,
             "at most 32 vCPUs, not 33", "--smp 32")
 
 
 @pytest.mark.engine("soft", "the others have no model but the host's own")
-def test_a_model_that_the_software_cpu_lacks(program, guest, engine):
-    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--cpu", "host"), 1,
+def test_a_model_that_the_software_cpu_lacks(program, guest, accel):
+    refused(ignition(program, "boot", guest / "Image", *accel, "--cpu", "host"), 1,
             "no model host", "--cpu portable", "--cpu max")
 
 
 @pytest.mark.engine("soft", "hvf has the choice")
-def test_pages_that_only_hvf_can_choose(program, guest, engine):
-    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--hvf-granule", "4k"), 1, "4 KiB", "hvf",
+def test_pages_that_only_hvf_can_choose(program, guest, accel, engine):
+    refused(ignition(program, "boot", guest / "Image", *accel, "--hvf-granule", "4k"), 1, "4 KiB", "hvf",
             engine)
 
 
@@ -131,46 +131,46 @@ def kernels(guest, tmp_path):
 
 @pytest.mark.parametrize("name", ["empty", "text", "short", "half", "half.gz", "damaged.gz", "x86",
                                   "cut.elf"])
-def test_not_a_kernel(program, guest, engine, tmp_path, name):
+def test_not_a_kernel(program, guest, accel, tmp_path, name):
     data, words = kernels(guest, tmp_path)[name]
     path = tmp_path / name
     path.write_bytes(data)
-    refused(ignition(program, "boot", path, "--accel", engine), 1, "kernel", str(path), *words)
+    refused(ignition(program, "boot", path, *accel), 1, "kernel", str(path), *words)
 
 
-def test_larger_than_ram(program, guest, engine, tmp_path):
-    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--mem", "16M"), 1, "kernel", "--mem")
+def test_larger_than_ram(program, guest, accel, tmp_path):
+    refused(ignition(program, "boot", guest / "Image", *accel, "--mem", "16M"), 1, "kernel", "--mem")
     big = tmp_path / "big.cpio"
     with open(big, "wb") as f:
         f.truncate(100 << 20)
-    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--mem", "64M", "--initramfs", big), 1,
+    refused(ignition(program, "boot", guest / "Image", *accel, "--mem", "64M", "--initramfs", big), 1,
             "initramfs", str(big), "--mem")
     raw = tmp_path / "raw.bin"
     with open(raw, "wb") as f:
         f.truncate(17 << 20)
-    refused(ignition(program, "boot", raw, "--accel", engine, "--format", "raw", "--mem", "16M"), 1, str(raw),
+    refused(ignition(program, "boot", raw, *accel, "--format", "raw", "--mem", "16M"), 1, str(raw),
             "--mem")
 
 
-def test_truncated_initramfs(program, guest, engine, tmp_path):
+def test_truncated_initramfs(program, guest, accel, tmp_path):
     import gzip
 
     cut = tmp_path / "initramfs.gz"
     cut.write_bytes(gzip.compress(os.urandom(1 << 20))[:500000])
-    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--initramfs", cut), 1, "initramfs",
+    refused(ignition(program, "boot", guest / "Image", *accel, "--initramfs", cut), 1, "initramfs",
             "truncated")
 
 
-def test_disk_of_an_odd_size_and_empty_disk(program, guest, engine, tmp_path):
+def test_disk_of_an_odd_size_and_empty_disk(program, guest, accel, tmp_path):
     disk = tmp_path / "odd.img"
     disk.write_bytes(b"x" * 1000)
-    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--disk", disk), 1, str(disk), "512")
+    refused(ignition(program, "boot", guest / "Image", *accel, "--disk", disk), 1, str(disk), "512")
     disk.write_bytes(b"")
-    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--disk", disk), 1, str(disk))
+    refused(ignition(program, "boot", guest / "Image", *accel, "--disk", disk), 1, str(disk))
 
 
-def test_overlong_command_line(program, guest, engine):
-    refused(ignition(program, "boot", guest / "Image", "--accel", engine, "--append", "x" * 3000), 1, "--append")
+def test_overlong_command_line(program, guest, accel):
+    refused(ignition(program, "boot", guest / "Image", *accel, "--append", "x" * 3000), 1, "--append")
 
 
 def test_auto_says_with_v_what_it_took_and_why(program, guest):

@@ -34,7 +34,7 @@ CANNOT = {
 STRESS_OPS, STRESS_LIMIT_S = 20, 2  # of each; a single operation of some takes longer than that
 
 @pytest.fixture(scope="module")
-def command(program, debian, engine, tmp_path_factory):
+def command(program, debian, accel, tmp_path_factory):
     """command(disk, *options): a machine on this disk, with our files as a tar archive on /dev/vdb."""
     archive = tmp_path_factory.mktemp("files") / "files.tar"
     with tarfile.open(archive, "w") as tar:
@@ -43,7 +43,7 @@ def command(program, debian, engine, tmp_path_factory):
 
     def arguments(disk, *options):
         return [str(a) for a in (program, "boot", debian / "Image", disk, "--initramfs",
-                                 debian / "initramfs", "--disk", f"{archive},ro", "--accel", engine,
+                                 debian / "initramfs", "--disk", f"{archive},ro", *accel,
                                  "--mem", "1G", "--append", "quiet cryptomgr.notests secretmem.enable=1",
                                  *options)]
     return arguments

@@ -123,9 +123,9 @@ def test_trim_makes_zero_clusters(start, program, ext4, tmp_path):
     assert after["used_bytes"] < full["used_bytes"]
 
 
-def test_two_machines_on_one_image(start, program, ext4, tmp_path, guest, engine):
+def test_two_machines_on_one_image(start, program, ext4, tmp_path, guest, accel):
     def second(spec):
-        return subprocess.run([str(program), "boot", str(guest / "Image"), "--accel", engine, "--disk", spec],
+        return subprocess.run([str(program), "boot", str(guest / "Image"), *accel, "--disk", spec],
                               capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
 
     layer = tmp_path / "web.layer"
@@ -143,14 +143,14 @@ def test_two_machines_on_one_image(start, program, ext4, tmp_path, guest, engine
     power_off(m)
 
 
-def test_a_failed_boot_leaves_no_layer(program, ext4, tmp_path, engine):
+def test_a_failed_boot_leaves_no_layer(program, ext4, tmp_path, accel):
     """One that it made: a file of the user's stays, whatever it is."""
     kernel, layer, mine = tmp_path / "kernel", tmp_path / "new.layer", tmp_path / "mine.layer"
     kernel.write_bytes(b"no kernel" * 1000)
     mine.touch()
     for path, stays in ((layer, False), (mine, True)):
         for more in ([], ["--disk", str(tmp_path / "missing")]):
-            result = subprocess.run([str(program), "boot", str(kernel), "--accel", engine, "--disk",
+            result = subprocess.run([str(program), "boot", str(kernel), *accel, "--disk",
                                      f"{ext4},overlay={path}", *more], capture_output=True, text=True,
                                     stdin=subprocess.DEVNULL, check=False)
             assert result.returncode == 1
@@ -189,12 +189,12 @@ def test_names_of_any_bytes_are_json(program, tmp_path):
     (lambda layer, base: layer.write_bytes(layer.read_bytes()[:8] + b"\x02" + layer.read_bytes()[9:]),
      ["version 2"]),
 ])
-def test_damage_is_told_in_one_sentence(program, ext4, tmp_path, change, words, engine):
+def test_damage_is_told_in_one_sentence(program, ext4, tmp_path, change, words, accel):
     layer = tmp_path / "web.layer"
     blob = tmp_path / "off.bin"
     # mov w0, #0x84000008 (PSCI SYSTEM_OFF); hvc #0
     blob.write_bytes(struct.pack("<3I", 0x52800100, 0x72B08000, 0xD4000002))
-    subprocess.run([str(program), "boot", str(blob), "--format", "raw", "--accel", engine,
+    subprocess.run([str(program), "boot", str(blob), "--format", "raw", *accel,
                     "--disk", f"{ext4},overlay={layer}"], stdin=subprocess.DEVNULL, check=True)
     assert info(program, layer)["kind"] == "layer"
     change(layer, ext4)

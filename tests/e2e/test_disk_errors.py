@@ -94,10 +94,10 @@ def test_a_layer_on_a_full_file_system(start, full, program, ext4, tmp_path):
     assert ext4.read_bytes()[:2 << 20] == b"g" * (2 << 20)
 
 
-def test_no_room_for_a_new_layer(full, program, guest, ext4, engine):
+def test_no_room_for_a_new_layer(full, program, guest, ext4, accel):
     space = full("2m")
     layer = space.folder / "web.layer"
-    boot = [str(program), "boot", str(guest / "Image"), "--accel", engine, "--disk", f"{ext4},overlay={layer}"]
+    boot = [str(program), "boot", str(guest / "Image"), *accel, "--disk", f"{ext4},overlay={layer}"]
     shell = ["/bin/sh", "-c", '"$@"; s=$?; ls "$0"; exit $s', str(space.folder), *boot]
     result = subprocess.run([*space.within, *shell], capture_output=True, text=True, check=False,
                             stdin=subprocess.DEVNULL)

@@ -33,12 +33,12 @@ def report(program, status=0, **kwargs):
     return found, {check["name"]: check for check in found["checks"]}
 
 
-def boot_off(program, folder, engine, **kwargs):
+def boot_off(program, folder, accel, **kwargs):
     """The status of a machine that powers off at once."""
     blob = folder / "off.bin"
     # mov w0, #0x84000008 (PSCI SYSTEM_OFF); hvc #0
     blob.write_bytes(struct.pack("<3I", 0x52800100, 0x72B08000, 0xD4000002))
-    return subprocess.run([str(program), "boot", str(blob), "--format", "raw", "--accel", engine], check=False,
+    return subprocess.run([str(program), "boot", str(blob), "--format", "raw", *accel], check=False,
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, **kwargs).returncode
 
 
@@ -124,10 +124,10 @@ def test_memory_under_a_limit(program):
     assert checks["memory"]["verdict"] == "note"
 
 
-def test_a_limit_of_files_that_is_enough_for_the_smallest_machine(program, engine, tmp_path):
+def test_a_limit_of_files_that_is_enough_for_the_smallest_machine(program, accel, tmp_path):
     """The number that the doctor goes by is one that boot can live with."""
     report(program, preexec_fn=limited(resource.RLIMIT_NOFILE, 16))
-    assert boot_off(program, tmp_path, engine, preexec_fn=limited(resource.RLIMIT_NOFILE, 16)) == 0
+    assert boot_off(program, tmp_path, accel, preexec_fn=limited(resource.RLIMIT_NOFILE, 16)) == 0
 
 
 def test_temporary_folder(program, tmp_path):

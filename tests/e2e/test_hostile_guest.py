@@ -45,16 +45,16 @@ def code(*words):
 OFF = const(0, 0x84000008) + [HVC_0]
 
 
-def boot_raw(program, engine, tmp_path, data, *options):
+def boot_raw(program, accel, tmp_path, data, *options):
     path = tmp_path / "blob.bin"
     path.write_bytes(data)
     return subprocess.run([str(program), "boot", str(path), "--format", "raw", "--mem", "32M",
-                           "--accel", engine, *options], capture_output=True, text=True, errors="replace",
+                           *accel, *options], capture_output=True, text=True, errors="replace",
                           stdin=subprocess.DEVNULL, timeout=120)
 
 
-def test_power_off_from_bare_metal(program, engine, tmp_path):
-    result = boot_raw(program, engine, tmp_path, code(OFF))
+def test_power_off_from_bare_metal(program, accel, tmp_path):
+    result = boot_raw(program, accel, tmp_path, code(OFF))
     assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -66,16 +66,16 @@ def test_power_off_from_bare_metal(program, engine, tmp_path):
     ("vectors nowhere", const(0, 0x7FFF_0000_0000) + [MSR_VBAR_X0, UDF]),
     ("brk", [BRK_0]),
 ])
-def test_lost_guest_is_told_and_ends(program, engine, tmp_path, name, words):
+def test_lost_guest_is_told_and_ends(program, accel, engine, tmp_path, name, words):
     if name == "vectors nowhere" and engine != "soft":
         pytest.skip("a chip takes one exception after the other for ever: only the software CPU notices")
-    result = boot_raw(program, engine, tmp_path, code(words))
+    result = boot_raw(program, accel, tmp_path, code(words))
     assert result.returncode == 1, result.stderr
     assert "vCPU 0" in result.stderr
     assert "pc" in result.stderr.lower()
 
 
-def test_nonsense_to_every_device_register(program, engine, tmp_path):
+def test_nonsense_to_every_device_register(program, accel, tmp_path):
     """A loop of stores and loads of every size over all device windows, then power off."""
     windows = [(0x0800_0000, 0x10000), (0x0900_0000, 0x1000), (0x0901_0000, 0x1000),
                (0x091F_F000, 0x1000), (0x0A00_0000, 0x3000), (0x1000_0000, 0x20000),
@@ -97,18 +97,18 @@ def test_nonsense_to_every_device_register(program, engine, tmp_path):
                 0xEB02003F,  # cmp x1, x2
             ]
             words += loop + [0x54000003 | ((-len(loop) & 0x7FFFF) << 5)]  # b.lo loop
-    result = boot_raw(program, engine, tmp_path, code(words, OFF))
+    result = boot_raw(program, accel, tmp_path, code(words, OFF))
     assert result.returncode == 0, result.stderr
 
 
-def test_random_words_never_crash(program, engine, tmp_path):
+def test_random_words_never_crash(program, accel, tmp_path):
     rng = random.Random(20240229)
     for i in range(10):
         data = rng.randbytes(4096)
         path = tmp_path / f"r{i}.bin"
         path.write_bytes(data)
         # A random program may also loop for ever; SIGTERM must then end it in good order.
-        ends_or_can_be_ended(program, engine, path)
+        ends_or_can_be_ended(program, accel, path)
 
 
 # ---- every system register ----
@@ -169,16 +169,16 @@ def register_storm(rng, spared, count):
 
 @pytest.mark.parametrize("mmu", [False, True], ids=["mmu off", "mmu on"])
 @pytest.mark.parametrize("seed", range(4))
-def test_random_values_to_every_system_register(program, engine, tmp_path, seed, mmu):
+def test_random_values_to_every_system_register(program, accel, tmp_path, seed, mmu):
     """All but what the program stands on: it comes to its end, whatever is in the others."""
     rng = random.Random(seed)
     words = (mmu_on() if mmu else []) + register_storm(rng, FOUNDATION, 40_000)
-    result = boot_raw(program, engine, tmp_path, with_vectors(words + OFF))
+    result = boot_raw(program, accel, tmp_path, with_vectors(words + OFF))
     assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_random_values_to_what_the_program_stands_on(program, engine, tmp_path, seed):
+def test_random_values_to_what_the_program_stands_on(program, accel, tmp_path, seed):
     """It may get lost, which is told, or loop: then SIGTERM ends it in good order."""
     rng = random.Random(1000 + seed)
     spared = FOUNDATION[:seed % 6]
@@ -188,12 +188,12 @@ def test_random_values_to_what_the_program_stands_on(program, engine, tmp_path, 
         words += [] if reg in spared else const(0, rng.getrandbits(64)) + [msr(reg, 0), ISB]
     path = tmp_path / "blob.bin"
     path.write_bytes(with_vectors(words + OFF))
-    ends_or_can_be_ended(program, engine, path)
+    ends_or_can_be_ended(program, accel, path)
 
 
-def ends_or_can_be_ended(program, engine, path):
+def ends_or_can_be_ended(program, accel, path):
     proc = subprocess.Popen([str(program), "boot", str(path), "--format", "raw", "--mem", "32M",
-                             "--accel", engine], stdin=subprocess.DEVNULL,
+                             *accel], stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         _, stderr = proc.communicate(timeout=3)

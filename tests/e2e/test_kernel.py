@@ -9,10 +9,10 @@ from conftest import BUILD, must_exist
 
 
 @pytest.mark.linux("a compiler and an objcopy for bare arm64 machines")
-def test_it_prints_what_the_manual_says(program, engine):
+def test_it_prints_what_the_manual_says(program, accel):
     kernel = must_exist(BUILD / "tests" / "kernel" / "kernel.bin",
                         "install aarch64-linux-gnu-gcc (tools/deps.sh test) and build: make")
-    result = subprocess.run([str(program), "boot", str(kernel), *kernel_text.ARGS, "--accel", engine],
+    result = subprocess.run([str(program), "boot", str(kernel), *kernel_text.ARGS, *accel],
                             capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240)
     assert (result.returncode, result.stderr) == (0, "")
     kernel_text.compare(result.stdout, kernel_text.by_manual())
