@@ -10,79 +10,9 @@
 #include <stdlib.h>
 
 #include "arch/dtb.h"
-#include "dev/regs.h"
+#include "dev/serial_int.h"
 
-enum {
-    SERIAL_DATA,
-    SERIAL_IER,
-    SERIAL_IIR_FCR,
-    SERIAL_LCR,
-    SERIAL_MCR,
-    SERIAL_LSR,
-    SERIAL_MSR,
-    SERIAL_SCR
-};
-
-enum {
-    IER_RDI = 0x01,
-    IER_THRI = 0x02,
-    IER_RLSI = 0x04,
-    IER_MSI = 0x08,
-    IER_MASK = 0x0f,
-
-    IIR_MSI = 0x00,
-    IIR_NONE = 0x01,
-    IIR_THRI = 0x02,
-    IIR_RDI = 0x04,
-    IIR_RLSI = 0x06,
-    IIR_TIMEOUT = 0x0c,
-    IIR_FIFO = 0xc0,
-
-    FCR_ENABLE = 0x01,
-    FCR_CLEAR_RX = 0x02,
-    FCR_CLEAR_TX = 0x04,
-    FCR_KEPT = 0xc9, /* enable, DMA mode, trigger level */
-
-    LCR_DLAB = 0x80,
-
-    MCR_DTR = 0x01,
-    MCR_RTS = 0x02,
-    MCR_OUT1 = 0x04,
-    MCR_OUT2 = 0x08,
-    MCR_LOOP = 0x10,
-    MCR_MASK = 0x1f,
-
-    LSR_DR = 0x01,
-    LSR_OE = 0x02,
-    LSR_THRE = 0x20,
-    LSR_TEMT = 0x40,
-
-    MSR_DCTS = 0x01,
-    MSR_DDSR = 0x02,
-    MSR_TERI = 0x04,
-    MSR_DDCD = 0x08,
-    MSR_DELTAS = 0x0f,
-    MSR_CTS = 0x10,
-    MSR_DSR = 0x20,
-    MSR_RI = 0x40,
-    MSR_DCD = 0x80,
-};
-
-#define FIFO_SIZE 16
-
-struct serial {
-    struct dev dev;
-    struct serial_backend backend;
-    uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
-    uint8_t lsr_errors; /* LSR_OE until LSR is read */
-    uint8_t msr_deltas;
-    bool thri; /* the transmitter ran empty and no IIR read has seen it yet */
-    uint8_t rx[FIFO_SIZE], rx_count;
-    uint8_t tx[FIFO_SIZE], tx_count;
-    bool rx_refused; /* the back end holds bytes that did not fit; not saved, set by a load */
-};
-
-static unsigned serial_depth(const struct serial *s)
+unsigned serial_depth(const struct serial *s)
 {
     return s->fcr & FCR_ENABLE ? FIFO_SIZE : 1;
 }
@@ -94,8 +24,8 @@ static unsigned serial_trigger(const struct serial *s)
     return s->fcr & FCR_ENABLE ? levels[s->fcr >> 6] : 1;
 }
 
-/* The interrupt that IIR shows, without the FIFO bits (data sheet, table IV: priorities). */
-static uint8_t serial_iir(const struct serial *s)
+/* Data sheet, table IV: priorities. */
+uint8_t serial_iir(const struct serial *s)
 {
     if ((s->ier & IER_RLSI) && s->lsr_errors)
         return IIR_RLSI;
@@ -110,7 +40,7 @@ static uint8_t serial_iir(const struct serial *s)
     return IIR_NONE;
 }
 
-static void serial_update_irq(struct serial *s)
+void serial_update_irq(struct serial *s)
 {
     irq_line_set(&s->dev.irq, serial_iir(s) != IIR_NONE);
 }
@@ -122,7 +52,7 @@ static bool serial_listens(const struct serial *s)
     return (s->mcr & MCR_RTS) && !(s->mcr & MCR_LOOP);
 }
 
-static void serial_offer_room(struct serial *s)
+void serial_offer_room(struct serial *s)
 {
     if (!s->rx_refused || s->rx_count || !serial_listens(s))
         return;
@@ -141,7 +71,7 @@ static void serial_receive(struct serial *s, uint8_t byte)
     s->rx[s->rx_count++] = byte;
 }
 
-static void serial_transmit(struct serial *s)
+void serial_transmit(struct serial *s)
 {
     size_t taken = s->tx_count;
 
@@ -157,187 +87,6 @@ static void serial_transmit(struct serial *s)
     if (!s->tx_count)
         s->thri = true;
 }
-
-/* The status half of MSR: what the other side drives, or our own outputs in loopback. */
-static uint8_t serial_lines(uint8_t mcr)
-{
-    if (!(mcr & MCR_LOOP))
-        return MSR_CTS | MSR_DSR | MSR_DCD;
-    return (uint8_t)((mcr & MCR_RTS ? MSR_CTS : 0) | (mcr & MCR_DTR ? MSR_DSR : 0) |
-                     (mcr & MCR_OUT1 ? MSR_RI : 0) | (mcr & MCR_OUT2 ? MSR_DCD : 0));
-}
-
-static uint32_t serial_read_data(struct dev *dev, uint32_t off)
-{
-    struct serial *s = container_of(dev, struct serial, dev);
-    uint8_t byte = 0;
-
-    if (s->lcr & LCR_DLAB)
-        return s->dll;
-    if (s->rx_count) {
-        byte = s->rx[0];
-        memmove(s->rx, s->rx + 1, --s->rx_count);
-        serial_offer_room(s);
-        serial_update_irq(s);
-    }
-    return byte;
-}
-
-static void serial_write_data(struct dev *dev, uint32_t off, uint32_t val)
-{
-    struct serial *s = container_of(dev, struct serial, dev);
-
-    if (s->lcr & LCR_DLAB) {
-        s->dll = (uint8_t)val;
-        return;
-    }
-    /* A full FIFO means that the guest did not wait for THRE: give the back end one more chance,
-     * then the byte is lost, as on the chip. */
-    if (s->tx_count >= serial_depth(s))
-        serial_transmit(s);
-    s->thri = false;
-    if (s->tx_count < serial_depth(s))
-        s->tx[s->tx_count++] = (uint8_t)val;
-    serial_transmit(s);
-    serial_update_irq(s);
-}
-
-static uint32_t serial_read_ier(struct dev *dev, uint32_t off)
-{
-    struct serial *s = container_of(dev, struct serial, dev);
-
-    return s->lcr & LCR_DLAB ? s->dlm : s->ier;
-}
-
-static void serial_write_ier(struct dev *dev, uint32_t off, uint32_t val)
-{
-    struct serial *s = container_of(dev, struct serial, dev);
-
-    if (s->lcr & LCR_DLAB) {
-        s->dlm = (uint8_t)val;
-        return;
-    }
-    /* Enabling the interrupt with an empty transmitter raises it (data sheet, 8.5). */
-    if ((val & ~s->ier & IER_THRI) && !s->tx_count)
-        s->thri = true;
-    s->ier = val & IER_MASK;
-    serial_update_irq(s);
-}
-
-static uint32_t serial_read_iir(struct dev *dev, uint32_t off)
-{
-    struct serial *s = container_of(dev, struct serial, dev);
-    uint8_t iir = serial_iir(s);
-
-    if (iir == IIR_THRI) {
-        s->thri = false;
-        serial_update_irq(s);
-    }
-    return iir | (s->fcr & FCR_ENABLE ? IIR_FIFO : 0);
-}
-
-static void serial_write_fcr(struct dev *dev, uint32_t off, uint32_t val)
-{
-    struct serial *s = container_of(dev, struct serial, dev);
-    bool toggled = (val ^ s->fcr) & FCR_ENABLE;
-
-    if (toggled || (val & FCR_ENABLE && val & FCR_CLEAR_RX))
-        s->rx_count = 0;
-    if ((toggled || (val & FCR_ENABLE && val & FCR_CLEAR_TX)) && s->tx_count) {
-        s->tx_count = 0;
-        s->thri = true;
-    }
-    /* The other bits count only together with the enable bit. */
-    s->fcr = val & FCR_ENABLE ? val & FCR_KEPT : 0;
-    serial_offer_room(s);
-    serial_update_irq(s);
-}
-
-static uint32_t serial_read_lcr(struct dev *dev, uint32_t off)
-{
-    return container_of(dev, struct serial, dev)->lcr;
-}
-
-static void serial_write_lcr(struct dev *dev, uint32_t off, uint32_t val)
-{
-    container_of(dev, struct serial, dev)->lcr = (uint8_t)val;
-}
-
-static uint32_t serial_read_mcr(struct dev *dev, uint32_t off)
-{
-    return container_of(dev, struct serial, dev)->mcr;
-}
-
-static void serial_write_mcr(struct dev *dev, uint32_t off, uint32_t val)
-{
-    struct serial *s = container_of(dev, struct serial, dev);
-    uint8_t before = serial_lines(s->mcr), after = serial_lines((uint8_t)val);
-    uint8_t changed = before ^ after;
-
-    s->mcr = val & MCR_MASK;
-    if (changed & MSR_CTS)
-        s->msr_deltas |= MSR_DCTS;
-    if (changed & MSR_DSR)
-        s->msr_deltas |= MSR_DDSR;
-    if (changed & before & MSR_RI) /* the trailing edge alone */
-        s->msr_deltas |= MSR_TERI;
-    if (changed & MSR_DCD)
-        s->msr_deltas |= MSR_DDCD;
-    serial_transmit(s); /* what waits goes the way that the loop bit now says */
-    serial_offer_room(s);
-    serial_update_irq(s);
-}
-
-static uint32_t serial_read_lsr(struct dev *dev, uint32_t off)
-{
-    struct serial *s = container_of(dev, struct serial, dev);
-    uint32_t val =
-        s->lsr_errors | (s->rx_count ? LSR_DR : 0) | (s->tx_count ? 0 : LSR_THRE | LSR_TEMT);
-
-    s->lsr_errors = 0;
-    serial_update_irq(s);
-    return val;
-}
-
-static uint32_t serial_read_msr(struct dev *dev, uint32_t off)
-{
-    struct serial *s = container_of(dev, struct serial, dev);
-    uint32_t val = serial_lines(s->mcr) | s->msr_deltas;
-
-    s->msr_deltas = 0;
-    serial_update_irq(s);
-    return val;
-}
-
-static uint32_t serial_read_scr(struct dev *dev, uint32_t off)
-{
-    return container_of(dev, struct serial, dev)->scr;
-}
-
-static void serial_write_scr(struct dev *dev, uint32_t off, uint32_t val)
-{
-    container_of(dev, struct serial, dev)->scr = (uint8_t)val;
-}
-
-/* clang-format off */
-static const struct reg serial_regs[] = {
-    /* off             name       writable backing read              write */
-    { SERIAL_DATA,     "RBR/THR", 0xff,    0,      serial_read_data, serial_write_data },
-    { SERIAL_IER,      "IER",     0xff,    0,      serial_read_ier,  serial_write_ier },
-    { SERIAL_IIR_FCR,  "IIR/FCR", 0xff,    0,      serial_read_iir,  serial_write_fcr },
-    { SERIAL_LCR,      "LCR",     0xff,    0,      serial_read_lcr,  serial_write_lcr },
-    { SERIAL_MCR,      "MCR",     0xff,    0,      serial_read_mcr,  serial_write_mcr },
-    { SERIAL_LSR,      "LSR",     0,       0,      serial_read_lsr,  NULL },
-    { SERIAL_MSR,      "MSR",     0,       0,      serial_read_msr,  NULL },
-    { SERIAL_SCR,      "SCR",     0xff,    0,      serial_read_scr,  serial_write_scr },
-};
-/* clang-format on */
-
-static const struct reg_bank serial_bank = {
-    .regs = serial_regs,
-    .count = ARRAY_LEN(serial_regs),
-    .size = 1,
-};
 
 static uint64_t serial_read(struct dev *dev, uint64_t off, unsigned size)
 {
