@@ -6,7 +6,7 @@ Build and test everything, stage by stage; one failing stage does not hide the o
   SAN=1     also the unit tests and a boot of `tiny` under address and undefined sanitizers, and both
             under the thread sanitizer, with several vCPUs
   LONG=1    also soaks: unit tests repeated, guest programs 20 times as long, fuzzing for minutes,
-            100 million random instructions
+            100 million random instructions, the end-to-end tests interpreted and in lockstep
 
 On a Mac the stages are others: units, and the end-to-end tests on hvf and on soft (make check-mac).
 
@@ -33,6 +33,8 @@ FUZZ_S = 300 if LONG else 20
 REPEAT = 20
 LIMIT_S = 7200  # for one command: a hang must end, nothing else relies on it
 LAB_TESTS = "tests/e2e/test_lab_kvm.py"  # need the arm64 build; each lab boot takes a while
+# Choose themselves between translating and interpreting, wherever that matters.
+MODE_TESTS = [f"tests/e2e/test_{name}.py" for name in ("deterministic", "jit", "kernels", "programs")]
 TAIL = 200      # lines of a failing stage's log that are shown
 
 SAN_ENV = {
@@ -165,6 +167,11 @@ def mac_end_to_end(engine):
     return pytest("tests", f"--ignore={LAB_TESTS}", env={"IGNITION_ACCEL": engine})
 
 
+# The default mode is the stage `e2e`.
+def end_to_end_with_jit(mode):
+    return pytest("tests/e2e", *(f"--ignore={path}" for path in [LAB_TESTS, *MODE_TESTS]), env={"IGNITION_JIT": mode})
+
+
 # The engine `hvf` on the stand-in for its framework: its own tests, and what a user meets.
 STANDIN_E2E = [f"tests/e2e/test_{name}.py" for name in ("boot", "smp", "disk", "ends", "hostile_guest")]
 
@@ -238,6 +245,8 @@ MAC_STAGES = [
 LONG_STAGES = [
     Stage("repeat", ["gcc"], meson_tests("gcc", "--suite", "unit", "--repeat", str(REPEAT))),
     Stage("diff", ["gcc"], meson_tests("gcc", "--benchmark", "--verbose")),
+    Stage("e2e-off", ["venv", "gcc", "guest"], end_to_end_with_jit("off")),
+    Stage("lockstep", ["venv", "gcc", "guest"], end_to_end_with_jit("lockstep")),
 ]
 
 SAN_STAGES = [

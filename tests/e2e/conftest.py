@@ -69,10 +69,26 @@ def accel():
     return ACCEL
 
 
+def in_lockstep(options):
+    if "--smp" in options and int(options[options.index("--smp") + 1]) > 1:
+        pytest.skip("lockstep is for one vCPU")
+    return quiet(options)
+
+
 @pytest.fixture
 def start(request):
     """start(*options) boots tiny; every machine is gone when the test ends."""
     return request.getfixturevalue("start_in_lab" if LAB else "start_here")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A test that failed in the lab shows what the lab's kernel said last: of a program that died, its registers."""
+    report = yield
+    if report.failed and call.when == "call" and "lab" in getattr(item, "funcargs", ()):
+        _, said, _ = item.funcargs["lab"].run("sh", "-c", "dmesg | tail -n 40")
+        report.sections.append(("the lab's kernel", said.decode(errors="replace")))
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +117,7 @@ def start_here(program, guest, accel, tmp_path):
         args = [str(program), "boot", str(kernel or guest / "Image"), *accel]
         if initramfs:
             args += ["--initramfs", str(guest / "initramfs")]
-        args += [str(o) for o in (quiet(options) if JIT == "lockstep" else options)]
+        args += in_lockstep(options) if JIT == "lockstep" else [str(option) for option in options]
         if under_shell:  # which stays when the program has ended
             args = ["/bin/sh", "-c", '"$@"; read -r line', "sh", *args]
         args = [*within, *args]  # a command that becomes the program in the end
