@@ -39,10 +39,9 @@ def why_not(item, engine=ENGINE, mac=MAC, lab=LAB):
     return None
 
 
-def quiet(options):
-    """Options for a slow machine, to which the characters of a console cost much, and the kernel's own tests."""
-    words = ["quiet", "cryptomgr.notests"]
-    options = [str(option) for option in options]
+def with_words(options, *words):
+    """Options of `ignition boot` with more words for the kernel."""
+    options, words = [str(option) for option in options], list(words)
     if "--append" in options:
         at = options.index("--append") + 1
         words.append(options.pop(at))
