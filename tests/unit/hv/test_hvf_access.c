@@ -333,6 +333,7 @@ static void test_through_the_guests_tables(void **state)
     rig->before.tcr_el1 = 25 | 1 << 23; /* T0SZ 25: from level 1; no upper half */
     rig->before.mair_el1 = 0xff00;
     rig->before.sctlr_el1 |= 1;
+    rig->before.vbar_el1 = 0x2000;
     rig->before.pc = 0x1000;
     rig->before.x[1] = 0x4ff8 - 16;
     rig->before.x[2] = 2;
@@ -348,9 +349,24 @@ static void test_through_the_guests_tables(void **state)
     get(rig);
     assert_int_equal(rig->after.pc, 0x1008);
 
+    /* As normal memory it can be accessed unaligned. */
+    assert_int_equal(gmem_write(rig->mem, l3 + 8 * 4,
+                                &(uint64_t){ align_down(DEVICE, 4096) | AF | NORMAL_ATTR | PAGE },
+                                8),
+                     0);
+    rig->before.x[1] = 0x4101 - 16;
+    start(rig, 0xa9010c22);
+    assert_int_equal(run(rig), HV_EXIT_MMIO_WRITE);
+    assert_int_equal(rig->exit.mmio.gpa, align_down(DEVICE, 4096) + 0x101);
+    while (run(rig) == HV_EXIT_MMIO_WRITE)
+        ;
+    assert_int_equal(rig->exit.kind, HV_EXIT_SMCCC);
+    get(rig);
+    assert_int_equal(rig->after.pc, 0x1008);
+
     /* The second page is not mapped: that is the guest's own fault, and nothing was written. */
+    rig->before.x[1] = 0x4ff8 - 16;
     assert_int_equal(gmem_write(rig->mem, l3 + 8 * 5, &(uint64_t){ 0 }, 8), 0);
-    rig->before.vbar_el1 = 0x2000;
     start(rig, 0xa9010c22);
     assert_int_equal(run(rig), HV_EXIT_SMCCC);
     get(rig);
