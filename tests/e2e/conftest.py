@@ -69,10 +69,10 @@ def accel():
     return ACCEL
 
 
-def in_lockstep(options):
-    if "--smp" in options and int(options[options.index("--smp") + 1]) > 1:
+def skip_if_not_in_mode(options):
+    """What IGNITION_JIT cannot run with these options."""
+    if JIT == "lockstep" and "--smp" in options and int(options[options.index("--smp") + 1]) > 1:
         pytest.skip("lockstep is for one vCPU")
-    return with_words(options, "cryptomgr.notests")  # half of a boot
 
 
 @pytest.fixture
@@ -117,7 +117,10 @@ def start_here(program, guest, accel, tmp_path):
         args = [str(program), "boot", str(kernel or guest / "Image"), *accel]
         if initramfs:
             args += ["--initramfs", str(guest / "initramfs")]
-        args += in_lockstep(options) if JIT == "lockstep" else [str(option) for option in options]
+        skip_if_not_in_mode(options)
+        if JIT == "lockstep":
+            options = with_words(options, "cryptomgr.notests")  # half of a boot
+        args += [str(option) for option in options]
         if under_shell:  # which stays when the program has ended
             args = ["/bin/sh", "-c", '"$@"; read -r line', "sh", *args]
         args = [*within, *args]  # a command that becomes the program in the end

@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, skip_if_not_in_mode
 from hosts import copy_image, tool
 from machine import TIMEOUT_S, Machine
 
@@ -42,6 +42,7 @@ def command(program, debian, accel, tmp_path_factory):
             tar.add(path, path.name)
 
     def arguments(disk, *options):
+        skip_if_not_in_mode(options)
         return [str(a) for a in (program, "boot", debian / "Image", disk, "--initramfs",
                                  debian / "initramfs", "--disk", f"{archive},ro", *accel,
                                  "--mem", "1G", "--append", "quiet cryptomgr.notests secretmem.enable=1",
