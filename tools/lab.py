@@ -29,6 +29,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import labport
 import privapt
@@ -212,16 +213,25 @@ class Lab:
         raise LabError(f"all {PORTS} command ports of the lab are in use; end one first")
 
     def _connect(self, n):
-        """QEMU makes its sockets before it does anything else; wait for that one moment."""
+        """QEMU makes its sockets before it does anything else; wait for that one moment, of which nothing tells."""
         path = str(self.folder / f"p{n}")
         while True:
             try:
                 return labport.Session(path)
             except (FileNotFoundError, ConnectionRefusedError):
-                if self.process is None or self.process.poll() is not None:
+                if not self.is_alive():
                     raise LabError(self._obituary()) from None
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.process.wait(0.02)
+                time.sleep(0.02)
+
+    def is_alive(self):
+        """Whoever started it."""
+        if self.process:
+            return self.process.poll() is None
+        try:
+            os.kill(int((self.folder / "pid").read_text(encoding="utf-8")), 0)
+            return True
+        except (OSError, ValueError):
+            return False
 
     def _obituary(self):
         text = ""
@@ -313,10 +323,9 @@ def kept_or_new():
 def kept_folder():
     try:
         folder = pathlib.Path(os.environ.get(VARIABLE) or KEPT.read_text(encoding="utf-8"))
-        os.kill(int((folder / "pid").read_text(encoding="utf-8")), 0)
-        return folder
-    except (OSError, ValueError):
+    except OSError:
         return None
+    return folder if Lab(folder).is_alive() else None
 
 
 def is_elf(path):

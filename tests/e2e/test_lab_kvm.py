@@ -5,8 +5,10 @@ import hashlib
 import json
 import os
 import re
+import socket
 import struct
 import subprocess
+import threading
 
 import pytest
 
@@ -55,6 +57,26 @@ def test_more_commands_than_ports_are_refused(lab):
             stack.enter_context(lab.session())
         with pytest.raises(labtool.LabError, match="command ports of the lab are in use"):
             lab.run("true")
+
+
+def test_a_lab_that_somebody_else_has_just_started_is_waited_for(tmp_path):
+    (tmp_path / "pid").write_text(str(os.getpid()))
+    port = socket.socket(socket.AF_UNIX)
+
+    def listen():
+        port.bind(str(tmp_path / "p1"))
+        port.listen()
+
+    late = threading.Timer(0.2, listen)
+    late.start()
+    with labtool.Lab(tmp_path).session() as session:
+        assert session.socket.getpeername() == str(tmp_path / "p1")
+    late.join()
+    port.close()
+    os.unlink(tmp_path / "p1")
+    (tmp_path / "pid").write_text("0x")
+    with pytest.raises(labtool.LabError, match="the lab is gone"), labtool.Lab(tmp_path).session():
+        pass
 
 
 def test_a_program_that_the_sysroot_cannot_serve_is_named(tmp_path):
