@@ -42,6 +42,8 @@ struct console {
     uint8_t out[OUT_SIZE];    /* ring; lock */
     unsigned out_head, out_n; /* next byte to write, bytes waiting; lock */
     bool out_full;            /* somebody was refused room; lock */
+    bool room_due;            /* and there is room now: tx_room() is to be called; lock */
+    bool held, calling;       /* it must not be; it is; lock */
     bool stop, out_failed;    /* lock */
     bool abandoned;           /* the writer owns the struct now; lock */
 };
@@ -61,6 +63,17 @@ static int console_put(struct console *con, const uint8_t *data, size_t len)
     return 0;
 }
 
+static void console_tell_room_locked(struct console *con) REQUIRES(con->lock)
+{
+    con->room_due = false;
+    con->calling = true;
+    lock_drop(&con->lock);
+    con->ops->tx_room(con->ctx);
+    lock_take(&con->lock);
+    con->calling = false;
+    cond_broadcast(&con->cond);
+}
+
 static void console_writer_main(void *arg)
 {
     struct console *con = arg;
@@ -69,12 +82,15 @@ static void console_writer_main(void *arg)
     lock_take(&con->lock);
     for (;;) {
         size_t n = 0;
-        bool room;
 
-        while (!con->out_n && !con->stop)
-            cond_wait(&con->cond, &con->lock);
-        if (!con->out_n)
+        if (con->room_due && !con->held)
+            console_tell_room_locked(con);
+        if (con->abandoned || (!con->out_n && con->stop))
             break;
+        if (!con->out_n) {
+            cond_wait(&con->cond, &con->lock);
+            continue;
+        }
         for (; n < con->out_n && n < sizeof(part); n++)
             part[n] = con->out[(con->out_head + n) % OUT_SIZE];
         lock_drop(&con->lock);
@@ -88,14 +104,9 @@ static void console_writer_main(void *arg)
         }
         con->out_head = (con->out_head + (unsigned)n) % OUT_SIZE;
         con->out_n -= (unsigned)n;
-        room = con->out_full;
+        con->room_due = con->room_due || con->out_full;
         con->out_full = false;
         cond_broadcast(&con->cond);
-        if (room) {
-            lock_drop(&con->lock);
-            con->ops->tx_room(con->ctx);
-            lock_take(&con->lock);
-        }
     }
     bool free_it = con->abandoned;
     lock_drop(&con->lock);
@@ -141,6 +152,23 @@ void console_flush(struct console *con)
     while (con->out_n && con->writer.running &&
            cond_wait_until(&con->cond, &con->lock, deadline_ns))
         continue;
+    lock_drop(&con->lock);
+}
+
+void console_hold(struct console *con)
+{
+    lock_take(&con->lock);
+    con->held = true;
+    while (con->calling)
+        cond_wait(&con->cond, &con->lock);
+    lock_drop(&con->lock);
+}
+
+void console_release(struct console *con)
+{
+    lock_take(&con->lock);
+    con->held = false;
+    cond_broadcast(&con->cond);
     lock_drop(&con->lock);
 }
 
@@ -290,7 +318,7 @@ void console_destroy(struct console *con)
     if (con->writer.running) {
         lock_take(&con->lock);
         con->stop = true;
-        con->out_full = false; /* nobody waits for room any more */
+        con->room_due = con->out_full = false; /* nobody waits for room any more */
         /* A host that takes nothing: leave the thread in its write, and the struct to it. */
         con->abandoned = !con->config.sink && con->out_n && !con->out_failed;
         bool abandoned = con->abandoned;

@@ -172,7 +172,7 @@ static void machine_restart(struct machine *machine)
 
     log_info("machine", "the guest asked for a reset: starting again");
     pause_take(machine);
-    devmgr_drain(machine->devs); /* a request that ends raises a line of the engine's machine */
+    devmgr_hold(machine->devs); /* a request that ends raises a line of the engine's machine */
     machine_power_off(machine);
     devmgr_reset(machine->devs);
     gmem_clear(machine->mem);
