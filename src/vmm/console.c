@@ -313,21 +313,21 @@ void console_destroy(struct console *con)
     if (!con)
         return;
     console_flush(con);
+    console_hold(con); /* nobody waits for room any more */
     ev_fd_del(con->in_ev);
     ev_task_del(con->pump);
     if (con->writer.running) {
         lock_take(&con->lock);
         con->stop = true;
-        con->room_due = con->out_full = false; /* nobody waits for room any more */
         /* A host that takes nothing: leave the thread in its write, and the struct to it. */
         con->abandoned = !con->config.sink && con->out_n && !con->out_failed;
         bool abandoned = con->abandoned;
+        if (abandoned)
+            pthread_detach(con->writer.id);
         cond_broadcast(&con->cond);
         lock_drop(&con->lock);
-        if (abandoned) {
-            pthread_detach(con->writer.id);
+        if (abandoned)
             return;
-        }
         thread_join(&con->writer);
     }
     console_free(con);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/thread.h"
 #include "vmm/console.h"
@@ -26,7 +27,13 @@ struct rig {
     size_t got_len;
     size_t room; /* how much it takes at a time; 0: it does not listen */
     unsigned quits, tx_rooms;
+    bool linger;  /* in tx_room(), until the console is gone, or a while */
+    bool gone;    /* the console is */
+    bool telling; /* in tx_room() */
+    bool late;    /* the console was gone before tx_room() was over */
 };
+
+#define LINGER_NS (2 * NS_PER_S) /* longer than console_destroy() waits for the host */
 
 static size_t rig_rx(void *ctx, const uint8_t *data, size_t len)
 {
@@ -48,6 +55,13 @@ static void rig_tx_room(void *ctx)
 
     lock_take(&rig->lock);
     rig->tx_rooms++;
+    rig->telling = true;
+    cond_broadcast(&rig->cond);
+    for (uint64_t end = clock_mono_ns() + LINGER_NS; rig->linger && !rig->gone;)
+        if (!cond_wait_until(&rig->cond, &rig->lock, end))
+            break;
+    rig->late = rig->late || rig->gone;
+    rig->telling = false;
     cond_broadcast(&rig->cond);
     lock_drop(&rig->lock);
 }
@@ -219,6 +233,36 @@ static void test_slow_host_holds_the_guest_back(void **state)
     rig_stop(rig);
 }
 
+/* The port that is told of room is gone when the console is. */
+static void test_the_end_waits_for_a_call(void **state)
+{
+    struct rig *rig = rig_start(false, 0);
+    uint8_t chunk[4096] = { 0 };
+    size_t n;
+
+    do
+        n = console_tx(rig->con, chunk, sizeof(chunk));
+    while (n == sizeof(chunk));
+    lock_take(&rig->lock);
+    rig->linger = true;
+    while (!rig->tx_rooms) {
+        lock_drop(&rig->lock);
+        assert_int_equal(fd_read_full(rig->out[0], chunk, sizeof(chunk)), 0);
+        lock_take(&rig->lock);
+    }
+    lock_drop(&rig->lock);
+    console_destroy(rig->con);
+    rig->con = NULL;
+    lock_take(&rig->lock);
+    rig->gone = true;
+    cond_broadcast(&rig->cond);
+    while (rig->telling)
+        cond_wait(&rig->cond, &rig->lock);
+    assert_false(rig->late);
+    lock_drop(&rig->lock);
+    rig_stop(rig);
+}
+
 static void test_a_host_that_went_away_does_not_stop_the_guest(void **state)
 {
     struct rig *rig = rig_start(false, 0);
@@ -240,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_quit_works_while_the_guest_does_not_listen),
         cmocka_unit_test(test_a_paste_arrives_whole),
         cmocka_unit_test(test_slow_host_holds_the_guest_back),
+        cmocka_unit_test(test_the_end_waits_for_a_call),
         cmocka_unit_test(test_a_host_that_went_away_does_not_stop_the_guest),
     };
 
