@@ -7,13 +7,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/thread.h"
 
 #define OUT_SIZE    65536u /* bytes, a power of two */
 #define IN_SIZE     65536u /* bytes read ahead of the guest, so that Ctrl-A x is seen */
 #define FLUSH_NS    NS_PER_S
+#define POLL_MS     100  /* how soon a writer that waits sees that it need not */
 #define ESCAPE_BYTE 0x01 /* Ctrl-A */
 
 static const char help_text[] = "\r\n"
@@ -55,11 +55,36 @@ static void console_free(struct console *con)
     free(con);
 }
 
+/* A descriptor that does not block, as a terminal is that another program has set so. False: nobody
+ * wants it any more. */
+static bool console_wait_writable(struct console *con)
+{
+    struct pollfd pfd = { .fd = con->config.out, .events = POLLOUT };
+    bool wanted;
+
+    (void)poll(&pfd, 1, POLL_MS);
+    lock_take(&con->lock);
+    wanted = !con->abandoned;
+    lock_drop(&con->lock);
+    return wanted;
+}
+
 static int console_put(struct console *con, const uint8_t *data, size_t len)
 {
-    if (!con->config.sink)
-        return fd_write_full(con->config.out, data, len);
-    con->config.sink(con->config.sink_ctx, data, len);
+    if (con->config.sink) {
+        con->config.sink(con->config.sink_ctx, data, len);
+        return 0;
+    }
+    while (len) {
+        ssize_t n = write(con->config.out, data, len);
+
+        if (n < 0 && (errno == EINTR || (errno == EAGAIN && console_wait_writable(con))))
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        data += n;
+        len -= (size_t)n;
+    }
     return 0;
 }
 

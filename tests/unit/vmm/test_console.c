@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -233,6 +235,35 @@ static void test_slow_host_holds_the_guest_back(void **state)
     rig_stop(rig);
 }
 
+/* Another program has made the terminal one that does not block: nothing is lost. */
+static void test_a_host_that_does_not_block_gets_it_all(void **state)
+{
+    enum { LEN = 1000000 };
+    struct rig *rig = rig_start(false, 0);
+    struct timeval patience = { .tv_sec = 20 };
+    uint8_t *text = malloc(LEN);
+    size_t sent = 0, seen = 0, n;
+
+    assert_int_equal(fd_set_nonblock(rig->out[1], true), 0);
+    assert_int_equal(setsockopt(rig->out[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)),
+                     0);
+    memset(text, 'x', LEN);
+    do {
+        n = console_tx(rig->con, text, LEN - sent);
+        sent += n;
+        console_flush(rig->con);
+    } while (n && sent < LEN); /* the socket is full, too */
+    while (seen < LEN) {
+        ssize_t got = read(rig->out[0], text, LEN - seen);
+        assert_true(got > 0);
+        seen += (size_t)got;
+        if (sent < LEN)
+            sent += console_tx(rig->con, text, LEN - sent);
+    }
+    free(text);
+    rig_stop(rig);
+}
+
 /* The port that is told of room is gone when the console is. */
 static void test_the_end_waits_for_a_call(void **state)
 {
@@ -284,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_quit_works_while_the_guest_does_not_listen),
         cmocka_unit_test(test_a_paste_arrives_whole),
         cmocka_unit_test(test_slow_host_holds_the_guest_back),
+        cmocka_unit_test(test_a_host_that_does_not_block_gets_it_all),
         cmocka_unit_test(test_the_end_waits_for_a_call),
         cmocka_unit_test(test_a_host_that_went_away_does_not_stop_the_guest),
     };
