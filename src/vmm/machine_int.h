@@ -18,7 +18,8 @@ struct vcpu {
     struct hv_vcpu *hv; /* lives and dies on the vCPU's own thread */
 
     /* machine.lock: */
-    bool ready;            /* hv exists, or creating it failed */
+    bool ready;            /* hv exists, or creating it failed: */
+    struct err failed;     /* why */
     bool parked;           /* not in run(), and will not enter it while paused */
     enum vcpu_power power; /* PSCI, where the engine does not keep it */
     bool start;            /* CPU_ON came: set entry and context before running */

@@ -134,14 +134,13 @@ static void vcpu_main(void *arg)
 
     lock_take(&machine->lock);
     vcpu->hv = rc < 0 ? NULL : hv;
+    vcpu->failed = err;
     vcpu->ready = true;
     vcpu->parked = true;
     cond_broadcast(&machine->cond);
     lock_drop(&machine->lock);
-    if (rc < 0) {
-        machine_fail(machine, "vCPU %u: %s", vcpu->index, err.msg);
+    if (rc < 0)
         return;
-    }
 
     struct hv_exit exit = { .kind = HV_EXIT_KICKED };
     while (vcpu_wait(vcpu)) {
@@ -193,8 +192,9 @@ int vcpu_start_all(struct machine *machine, struct err *err)
         while (!vcpu->ready)
             cond_wait(&machine->cond, &machine->lock);
         if (!vcpu->hv) {
-            *err = machine->reason;
-            rc = -EIO;
+            if (err)
+                *err = vcpu->failed;
+            rc = err_wrap(err, -vcpu->failed.code, "vCPU %u", i);
         }
         lock_drop(&machine->lock);
     }

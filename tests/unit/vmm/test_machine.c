@@ -344,7 +344,7 @@ static void test_reset_starts_again_and_can_be_stopped(void **state)
 
 /* An engine that is asked what RAM holds when its machine goes. */
 static struct {
-    const struct hv_ops *real;
+    const struct hv_ops *real, *ops;
     struct rig *rig;
     uint64_t counter; /* then */
     unsigned destroyed;
@@ -355,6 +355,16 @@ static void watched_destroy(struct hv *hv)
     if (!watch.destroyed++)
         watch.counter = rig_peek(watch.rig, COUNTER);
     watch.real->destroy(hv);
+}
+
+/* The VMM reaches the engine's machine by the operations that it came with. */
+static int watched_create(const struct hv_config *config, struct hv **ret_hv, struct err *err)
+{
+    int rc = watch.real->create(config, ret_hv, err);
+
+    if (rc == 0)
+        (*ret_hv)->ops = watch.ops;
+    return rc;
 }
 
 /* Hypervisor.framework must not have memory mapped whose host pages are exchanged beneath it. */
@@ -422,6 +432,32 @@ static void test_two_machines_in_one_process(void **state)
     rig_free(b);
 }
 
+static int no_second_vcpu(struct hv *hv, unsigned index, struct hv_vcpu **ret_vcpu, struct err *err)
+{
+    if (index == 1)
+        return err_set(err, ENOSPC, "there is no second one");
+    return watch.real->vcpu_create(hv, index, ret_vcpu, err);
+}
+
+/* The engine's reason arrives, however fast the creator is to ask for it. */
+static void test_a_vcpu_that_cannot_be_made_says_why(void **state)
+{
+    for (int i = 0; i < 200; i++) {
+        struct rig *rig = rig_new(sleep_for_ever, sizeof(sleep_for_ever));
+        struct hv_ops ops = *rig->config.engine;
+
+        watch.real = rig->config.engine;
+        ops.vcpu_create = no_second_vcpu;
+        rig->config.engine = &ops;
+        rig->config.vcpus = 3;
+        watch.ops = &ops;
+        ops.create = watched_create;
+        assert_true(machine_create(&rig->config, &rig->machine, &rig->err) < 0);
+        assert_string_equal(rig->err.msg, "vCPU 1: there is no second one");
+        rig_free(rig);
+    }
+}
+
 static void test_creation_fails_whole(void **state)
 {
     struct rig *rig = rig_new(undefined, sizeof(undefined));
@@ -452,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_a_lost_guest_fails_with_a_reason),
         cmocka_unit_test(test_a_sleeping_guest_pauses_and_stops),
         cmocka_unit_test(test_two_machines_in_one_process),
+        cmocka_unit_test(test_a_vcpu_that_cannot_be_made_says_why),
         cmocka_unit_test(test_creation_fails_whole),
     };
 
