@@ -69,6 +69,9 @@ MUST_CHECK int vcpu_start_all(struct machine *machine, struct err *err);
 void vcpu_join_all(struct machine *machine);
 void vcpu_kick_all_locked(struct machine *machine) REQUIRES(machine->lock);
 
+/* Registers of a first vCPU at boot, or of one that CPU_ON starts. */
+void vcpu_entry_state(const struct vcpu *vcpu, struct vcpu_state *ret_state);
+
 /* Run fn on the vCPU's own thread, which is parked. Returns what fn returned. */
 int vcpu_call(struct vcpu *vcpu, vcpu_call_fn fn, void *arg, struct err *err);
 

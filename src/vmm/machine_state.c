@@ -38,6 +38,20 @@ static bool state_psci_is_ours(const struct machine *machine)
     return !(machine->hv->caps & HV_CAP_PSCI);
 }
 
+/* What the VMM knows of a vCPU and the engine does not. One that was told to start, and has not
+ * begun, is saved as one that is about to execute its first instruction. */
+static void state_add_power(const struct vcpu *vcpu, struct vcpu_state *state)
+{
+    uint64_t count = state->cntvct;
+
+    if (vcpu->start) {
+        vcpu_entry_state(vcpu, state);
+        state->cntvct = count;
+    } else {
+        state->power = vcpu->power;
+    }
+}
+
 int machine_save(struct machine *machine, struct state_buf *buf, struct err *err)
 {
     CLEANUP(freep) struct gic_state *gic = calloc(1, sizeof(*gic));
@@ -53,7 +67,7 @@ int machine_save(struct machine *machine, struct state_buf *buf, struct err *err
         if (rc < 0)
             return err_wrap(err, rc, "save vCPU %u", i);
         if (state_psci_is_ours(machine))
-            state->power = vcpu->power;
+            state_add_power(vcpu, state);
         snprintf(name, sizeof(name), "%u", i);
         state_save(buf, &vcpu_state_desc, state, name);
     }
@@ -111,8 +125,10 @@ int machine_load(struct machine *machine, const void *data, size_t len, struct e
             rc = vcpu_call(vcpu, state_set_vcpu, state, err);
         if (rc < 0)
             return err_wrap(err, rc, "load vCPU %u", i);
-        if (state_psci_is_ours(machine))
+        if (state_psci_is_ours(machine)) {
             vcpu->power = state->power;
+            vcpu->start = false;
+        }
     }
     return 0;
 }

@@ -11,15 +11,19 @@
 #include "base/log.h"
 #include "vmm/machine_int.h"
 
-/* Registers of a first vCPU at boot, or of one that CPU_ON starts. */
-static int vcpu_enter_at(struct vcpu *vcpu, uint64_t pc, uint64_t x0, struct err *err)
+void vcpu_entry_state(const struct vcpu *vcpu, struct vcpu_state *ret_state)
+{
+    vcpu_state_reset(ret_state);
+    ret_state->power = VCPU_ON;
+    ret_state->pc = vcpu->entry;
+    ret_state->x[0] = vcpu->context;
+}
+
+static int vcpu_enter(struct vcpu *vcpu, struct err *err)
 {
     struct vcpu_state state;
 
-    vcpu_state_reset(&state);
-    state.power = VCPU_ON;
-    state.pc = pc;
-    state.x[0] = x0;
+    vcpu_entry_state(vcpu, &state);
     return vcpu->machine->hv->ops->vcpu_set(vcpu->hv, &state, err);
 }
 
@@ -118,7 +122,7 @@ static bool vcpu_wait(struct vcpu *vcpu)
     bool leave = machine->joining;
     lock_drop(&machine->lock);
 
-    if (start && vcpu_enter_at(vcpu, vcpu->entry, vcpu->context, &err) < 0)
+    if (start && vcpu_enter(vcpu, &err) < 0)
         machine_fail(machine, "vCPU %u: %s", vcpu->index, err.msg);
     return !leave;
 }
@@ -161,7 +165,7 @@ static int vcpu_boot(struct hv_vcpu *hv, void *arg, struct err *err)
     struct vcpu *vcpu = arg;
 
     (void)hv;
-    return vcpu_enter_at(vcpu, vcpu->entry, vcpu->context, err);
+    return vcpu_enter(vcpu, err);
 }
 
 int vcpu_start_all(struct machine *machine, struct err *err)

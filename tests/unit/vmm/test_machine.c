@@ -303,6 +303,45 @@ static void test_three_vcpus_pause_save_and_go_on(void **state)
     rig_free(b);
 }
 
+/* The other has been told to start and has not yet begun when the machine stops: the copy's starts,
+ * where it was told to. */
+static void test_a_vcpu_about_to_start_is_saved_as_such(void **state)
+{
+    struct rig *a = rig_create_smp(count_until_flag, sizeof(count_until_flag), 2);
+    struct rig *b = rig_create_smp(count_until_flag, sizeof(count_until_flag), 2);
+    struct vcpu *other = &a->machine->vcpus[1];
+    struct state_buf buf = { 0 };
+
+    rig_run(a);
+    rig_wait_counter(a, 1000);
+    machine_pause(a->machine);
+    other->start = true; /* as psci.c does */
+    other->entry = a->machine->boot.entry;
+    other->context = 5;
+    assert_int_equal(machine_save(a->machine, &buf, NULL), 0);
+    b->machine->vcpus[1].start = true; /* what a machine was about to do is not loaded */
+    b->machine->vcpus[1].entry = 4;
+    if (machine_load(b->machine, buf.data, buf.len, &b->err) < 0)
+        fail_msg("%s", b->err.msg);
+    state_buf_fini(&buf);
+    assert_int_equal(b->machine->vcpus[1].power, VCPU_ON);
+    assert_false(b->machine->vcpus[1].start);
+    assert_int_equal(machine_save(b->machine, &buf, NULL), 0);
+    struct vcpu_state *saved = calloc(1, sizeof(*saved));
+    assert_int_equal(state_load(buf.data, buf.len, &vcpu_state_desc, saved, "1", &b->err), 0);
+    assert_int_equal(saved->power, VCPU_ON);
+    assert_int_equal(saved->pc, a->machine->boot.entry);
+    assert_int_equal(saved->x[0], 5);
+    assert_int_equal(saved->pstate, VCPU_PSTATE_RESET);
+    free(saved);
+    state_buf_fini(&buf);
+    machine_resume(a->machine);
+    machine_stop(a->machine);
+    assert_int_equal(rig_join(a), MACHINE_STOPPED);
+    rig_free(a);
+    rig_free(b);
+}
+
 static void test_damaged_state_is_refused(void **state)
 {
     struct rig *a = rig_create(count_until_flag, sizeof(count_until_flag));
@@ -481,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_a_freeze_costs_the_guest_no_time),
         cmocka_unit_test(test_save_load_go_on),
         cmocka_unit_test(test_three_vcpus_pause_save_and_go_on),
+        cmocka_unit_test(test_a_vcpu_about_to_start_is_saved_as_such),
         cmocka_unit_test(test_damaged_state_is_refused),
         cmocka_unit_test(test_reset_with_no_reboot_ends_the_run),
         cmocka_unit_test(test_reset_starts_again_and_can_be_stopped),
