@@ -49,7 +49,8 @@ struct machine {
     bool crowded;         /* deterministic: the vCPU waits for room in the console's buffer */
     bool reset;           /* the guest asked to start over */
     bool restarting;      /* machine_run() is at it: parts come and go */
-    uint64_t frozen_at;   /* the guest's counter, while frozen; the caller's of machine_freeze() */
+    bool frozen;          /* this and the next: the caller's of machine_freeze() */
+    uint64_t frozen_at;   /* the guest's counter, while frozen */
     bool joining;         /* vCPU threads are to leave */
     enum machine_end end; /* MACHINE_RUNNING until it is decided */
     struct err reason;    /* for MACHINE_FAILED */

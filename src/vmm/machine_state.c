@@ -66,6 +66,8 @@ int machine_save(struct machine *machine, struct state_buf *buf, struct err *err
         rc = vcpu_call(vcpu, state_get_vcpu, state, err);
         if (rc < 0)
             return err_wrap(err, rc, "save vCPU %u", i);
+        if (machine->frozen)
+            state->cntvct = machine->frozen_at;
         if (state_psci_is_ours(machine))
             state_add_power(vcpu, state);
         snprintf(name, sizeof(name), "%u", i);
@@ -119,8 +121,10 @@ int machine_load(struct machine *machine, const void *data, size_t len, struct e
         snprintf(name, sizeof(name), "%u", i);
         rc = state_load(data, len, &vcpu_state_desc, state, name, err);
         /* One counter for all, and before the first timer is set against it. */
-        if (rc == 0 && i == 0)
+        if (rc == 0 && i == 0) {
+            machine->frozen_at = state->cntvct;
             rc = vcpu_call(vcpu, state_set_counter, state, err);
+        }
         if (rc == 0)
             rc = vcpu_call(vcpu, state_set_vcpu, state, err);
         if (rc < 0)

@@ -125,6 +125,7 @@ int machine_freeze(struct machine *machine, struct err *err)
     rc = pause_has_ended(machine)
              ? err_set(err, ESHUTDOWN, "the machine has ended")
              : vcpu_call(&machine->vcpus[0], pause_read_counter, &machine->frozen_at, err);
+    machine->frozen = rc == 0;
     if (rc < 0)
         machine_resume(machine);
     return rc;
@@ -138,6 +139,7 @@ int machine_thaw(struct machine *machine, struct err *err)
         rc = err_set(err, ESHUTDOWN, "the machine has ended");
     else if (!machine->config.deterministic) /* there time stands still by itself */
         rc = vcpu_call(&machine->vcpus[0], pause_set_counter, &machine->frozen_at, err);
+    machine->frozen = false;
     machine_resume(machine);
     return rc;
 }

@@ -225,6 +225,29 @@ static void test_a_freeze_costs_the_guest_no_time(void **state)
     rig_free(rig);
 }
 
+/* A copy made while the machine is frozen goes on from the same time. */
+static void test_a_frozen_machine_is_saved_with_its_time(void **state)
+{
+    struct rig *rig = rig_create(count_until_flag, sizeof(count_until_flag));
+    struct vcpu_state *saved = calloc(1, sizeof(*saved));
+    struct state_buf buf = { 0 };
+
+    rig_run(rig);
+    rig_wait_counter(rig, 1000);
+    assert_int_equal(machine_freeze(rig->machine, NULL), 0);
+    for (uint64_t start = clock_mono_ns(); clock_mono_ns() - start < NS_PER_S / 1000;)
+        sched_yield();
+    assert_int_equal(machine_save(rig->machine, &buf, NULL), 0);
+    assert_int_equal(state_load(buf.data, buf.len, &vcpu_state_desc, saved, "0", NULL), 0);
+    assert_int_equal(saved->cntvct, rig->machine->frozen_at);
+    assert_int_equal(machine_thaw(rig->machine, NULL), 0);
+    machine_stop(rig->machine);
+    assert_int_equal(rig_join(rig), MACHINE_STOPPED);
+    state_buf_fini(&buf);
+    free(saved);
+    rig_free(rig);
+}
+
 /* A copy of a paused machine goes on exactly as the machine itself does. */
 static void test_save_load_go_on(void **state)
 {
@@ -518,6 +541,7 @@ int main(void)
         cmocka_unit_test(test_power_off_ends_the_run),
         cmocka_unit_test(test_nothing_moves_while_paused),
         cmocka_unit_test(test_a_freeze_costs_the_guest_no_time),
+        cmocka_unit_test(test_a_frozen_machine_is_saved_with_its_time),
         cmocka_unit_test(test_save_load_go_on),
         cmocka_unit_test(test_three_vcpus_pause_save_and_go_on),
         cmocka_unit_test(test_a_vcpu_about_to_start_is_saved_as_such),
