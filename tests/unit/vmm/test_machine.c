@@ -528,6 +528,9 @@ static void test_creation_fails_whole(void **state)
     assert_true(machine_create(&rig->config, &rig->machine, &rig->err) < 0);
     assert_non_null(strstr(rig->err.msg, "--mem"));
     assert_null(rig->machine);
+    rig->config.mem_bytes = 1024 * GIB; /* up to 1025 GiB: more than 40 bits of address */
+    assert_int_equal(machine_create(&rig->config, &rig->machine, &rig->err), -EINVAL);
+    assert_non_null(strstr(rig->err.msg, "1023 GiB"));
     rig->config.mem_bytes = 16 * MIB;
     rig->config.format = IMAGE_AUTO;
     assert_true(machine_create(&rig->config, &rig->machine, &rig->err) < 0);
