@@ -452,6 +452,37 @@ static void test_a_restart_clears_memory_that_no_engine_has(void **state)
     rig_free(rig);
 }
 
+/* What lies above bit 31 of the arguments of a 32-bit function is nobody's (SMCCC 1.1, 2.6). */
+static void test_calls_of_32_bits(void **state)
+{
+    const uint64_t junk = UINT64_C(0x123400000000);
+    struct machine *machine = calloc(1, sizeof(*machine));
+    struct vcpu *vcpu = &machine->vcpus[0];
+    uint64_t features[8] = { SMCCC_ARCH_FEATURES, junk | SMCCC_VERSION };
+    uint64_t affinity[8] = { PSCI_AFFINITY_INFO_32, junk, junk };
+    uint64_t reset[8] = { junk | PSCI_SYSTEM_RESET2_32, junk };
+    uint64_t reset_64[8] = { PSCI_SYSTEM_RESET2_64, junk };
+
+    lock_init(&machine->lock);
+    cond_init(&machine->cond);
+    machine->config.vcpus = 1;
+    machine->config.no_reboot = true;
+    vcpu->machine = machine;
+    psci_call(vcpu, features);
+    assert_int_equal((int64_t)features[0], PSCI_SUCCESS);
+    psci_call(vcpu, affinity);
+    assert_int_equal((int64_t)affinity[0], PSCI_AFFINITY_ON);
+    psci_call(vcpu, reset_64);
+    assert_int_equal((int64_t)reset_64[0], PSCI_INVALID_PARAMETERS);
+    assert_int_equal(machine->end, MACHINE_RUNNING);
+    psci_call(vcpu, reset);
+    assert_int_equal((int64_t)reset[0], PSCI_SUCCESS);
+    assert_int_equal(machine->end, MACHINE_RESET);
+    cond_fini(&machine->cond);
+    lock_fini(&machine->lock);
+    free(machine);
+}
+
 static void test_a_lost_guest_fails_with_a_reason(void **state)
 {
     struct rig *rig = rig_create(undefined, sizeof(undefined));
@@ -552,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_reset_with_no_reboot_ends_the_run),
         cmocka_unit_test(test_reset_starts_again_and_can_be_stopped),
         cmocka_unit_test(test_a_restart_clears_memory_that_no_engine_has),
+        cmocka_unit_test(test_calls_of_32_bits),
         cmocka_unit_test(test_a_lost_guest_fails_with_a_reason),
         cmocka_unit_test(test_a_sleeping_guest_pauses_and_stops),
         cmocka_unit_test(test_two_machines_in_one_process),
