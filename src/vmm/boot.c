@@ -110,13 +110,14 @@ static int boot_initramfs(const struct machine_config *config, struct gmem *mem,
 {
     CLEANUP(freep) void *data = NULL;
     const char *name = config->initramfs.name;
-    uint64_t room = floor < info->dtb ? info->dtb - floor : 0;
+    gpa_t start = align_up(floor, GMEM_PAGE_SIZE);
+    uint64_t room = start < info->dtb ? info->dtb - start : 0, max = config->mem_bytes / 4;
     size_t len;
     int rc = boot_read("initramfs", &config->initramfs, config->mem_bytes, &data, &len, err);
 
     if (rc < 0)
         return rc;
-    rc = boot_unpack("initramfs", name, config->mem_bytes / 4, &data, &len, err);
+    rc = boot_unpack("initramfs", name, room < max ? room : max, &data, &len, err);
     if (rc < 0 && rc != -EBADMSG && rc != -EFBIG)
         return rc;
     if (len > room)
@@ -125,9 +126,6 @@ static int boot_initramfs(const struct machine_config *config, struct gmem *mem,
                        (unsigned long long)(len / MIB));
     info->initrd = align_down(info->dtb - len, GMEM_PAGE_SIZE);
     info->initrd_len = len;
-    if (info->initrd < floor)
-        return err_set(err, EFBIG, "initramfs %s: does not fit beside the kernel; raise --mem",
-                       name);
     rc = gmem_write(mem, info->initrd, data, len);
     return rc < 0 ? err_set(err, -rc, "initramfs %s: outside RAM", name) : 0;
 }

@@ -7,13 +7,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/thread.h"
 
 #define OUT_SIZE    65536u /* bytes, a power of two */
 #define IN_SIZE     65536u /* bytes read ahead of the guest, so that Ctrl-A x is seen */
 #define FLUSH_NS    NS_PER_S
+#define POLL_MS     100  /* how soon a writer that waits sees that it need not */
 #define ESCAPE_BYTE 0x01 /* Ctrl-A */
 
 static const char help_text[] = "\r\n"
@@ -42,6 +42,8 @@ struct console {
     uint8_t out[OUT_SIZE];    /* ring; lock */
     unsigned out_head, out_n; /* next byte to write, bytes waiting; lock */
     bool out_full;            /* somebody was refused room; lock */
+    bool room_due;            /* and there is room now: tx_room() is to be called; lock */
+    bool held, calling;       /* it must not be; it is; lock */
     bool stop, out_failed;    /* lock */
     bool abandoned;           /* the writer owns the struct now; lock */
 };
@@ -53,12 +55,48 @@ static void console_free(struct console *con)
     free(con);
 }
 
+/* A descriptor that does not block, as a terminal is that another program has set so. False: nobody
+ * wants it any more. */
+static bool console_wait_writable(struct console *con)
+{
+    struct pollfd pfd = { .fd = con->config.out, .events = POLLOUT };
+    bool wanted;
+
+    (void)poll(&pfd, 1, POLL_MS);
+    lock_take(&con->lock);
+    wanted = !con->abandoned;
+    lock_drop(&con->lock);
+    return wanted;
+}
+
 static int console_put(struct console *con, const uint8_t *data, size_t len)
 {
-    if (!con->config.sink)
-        return fd_write_full(con->config.out, data, len);
-    con->config.sink(con->config.sink_ctx, data, len);
+    if (con->config.sink) {
+        con->config.sink(con->config.sink_ctx, data, len);
+        return 0;
+    }
+    while (len) {
+        ssize_t n = write(con->config.out, data, len);
+
+        if (n < 0 && (errno == EINTR || (errno == EAGAIN && console_wait_writable(con))))
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        data += n;
+        len -= (size_t)n;
+    }
     return 0;
+}
+
+static void console_tell_room_locked(struct console *con) REQUIRES(con->lock)
+{
+    con->room_due = false;
+    con->calling = true;
+    lock_drop(&con->lock);
+    con->ops->tx_room(con->ctx);
+    lock_take(&con->lock);
+    con->calling = false;
+    cond_broadcast(&con->cond);
 }
 
 static void console_writer_main(void *arg)
@@ -69,12 +107,15 @@ static void console_writer_main(void *arg)
     lock_take(&con->lock);
     for (;;) {
         size_t n = 0;
-        bool room;
 
-        while (!con->out_n && !con->stop)
-            cond_wait(&con->cond, &con->lock);
-        if (!con->out_n)
+        if (con->room_due && !con->held)
+            console_tell_room_locked(con);
+        if (con->abandoned || (!con->out_n && con->stop))
             break;
+        if (!con->out_n) {
+            cond_wait(&con->cond, &con->lock);
+            continue;
+        }
         for (; n < con->out_n && n < sizeof(part); n++)
             part[n] = con->out[(con->out_head + n) % OUT_SIZE];
         lock_drop(&con->lock);
@@ -88,14 +129,9 @@ static void console_writer_main(void *arg)
         }
         con->out_head = (con->out_head + (unsigned)n) % OUT_SIZE;
         con->out_n -= (unsigned)n;
-        room = con->out_full;
+        con->room_due = con->room_due || con->out_full;
         con->out_full = false;
         cond_broadcast(&con->cond);
-        if (room) {
-            lock_drop(&con->lock);
-            con->ops->tx_room(con->ctx);
-            lock_take(&con->lock);
-        }
     }
     bool free_it = con->abandoned;
     lock_drop(&con->lock);
@@ -141,6 +177,23 @@ void console_flush(struct console *con)
     while (con->out_n && con->writer.running &&
            cond_wait_until(&con->cond, &con->lock, deadline_ns))
         continue;
+    lock_drop(&con->lock);
+}
+
+void console_hold(struct console *con)
+{
+    lock_take(&con->lock);
+    con->held = true;
+    while (con->calling)
+        cond_wait(&con->cond, &con->lock);
+    lock_drop(&con->lock);
+}
+
+void console_release(struct console *con)
+{
+    lock_take(&con->lock);
+    con->held = false;
+    cond_broadcast(&con->cond);
     lock_drop(&con->lock);
 }
 
@@ -285,21 +338,21 @@ void console_destroy(struct console *con)
     if (!con)
         return;
     console_flush(con);
+    console_hold(con); /* nobody waits for room any more */
     ev_fd_del(con->in_ev);
     ev_task_del(con->pump);
     if (con->writer.running) {
         lock_take(&con->lock);
         con->stop = true;
-        con->out_full = false; /* nobody waits for room any more */
         /* A host that takes nothing: leave the thread in its write, and the struct to it. */
         con->abandoned = !con->config.sink && con->out_n && !con->out_failed;
         bool abandoned = con->abandoned;
+        if (abandoned)
+            pthread_detach(con->writer.id);
         cond_broadcast(&con->cond);
         lock_drop(&con->lock);
-        if (abandoned) {
-            pthread_detach(con->writer.id);
+        if (abandoned)
             return;
-        }
         thread_join(&con->writer);
     }
     console_free(con);

@@ -49,5 +49,10 @@ bool console_crowded(struct console *console);
 /* The guest has taken input: offer more. Any thread. */
 void console_rx_room(struct console *console);
 
+/* Call tx_room() no more; a call under way is over when this returns. Until release, which makes up
+ * for what was left out. Once is enough. Any thread, without a lock that tx_room() takes. */
+void console_hold(struct console *console);
+void console_release(struct console *console); /* any thread */
+
 /* Wait until the host has all output, at most a second. Any thread but the writer's. */
 void console_flush(struct console *console);

@@ -296,10 +296,16 @@ void devmgr_destroy(struct devmgr *mgr)
     free(mgr);
 }
 
-void devmgr_drain(struct devmgr *mgr)
+void devmgr_hold(struct devmgr *mgr)
 {
+    console_hold(mgr->console);
     for (unsigned i = 0; i < mgr->pool_count; i++)
         pool_drain(mgr->pools[i]);
+}
+
+void devmgr_release(struct devmgr *mgr)
+{
+    console_release(mgr->console);
 }
 
 void devmgr_reset(struct devmgr *mgr)

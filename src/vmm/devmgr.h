@@ -15,9 +15,10 @@ MUST_CHECK int devmgr_create(struct machine *machine,
 /* NULL is fine. The I/O thread is gone. */
 void devmgr_destroy(struct devmgr *devs);
 
-/* Wait until no request of a device is in flight. vCPUs and I/O thread are held, so none is begun
- * meanwhile. */
-void devmgr_drain(struct devmgr *devs);
+/* Wait until no request of a device is in flight, and keep the console's writer away from the
+ * serial port until release. vCPUs and I/O thread are held, so no request is begun meanwhile. */
+void devmgr_hold(struct devmgr *devs);
+void devmgr_release(struct devmgr *devs); /* any thread, machine.lock held or not */
 
 /* All devices to power-on state. The machine is paused. */
 void devmgr_reset(struct devmgr *devs);

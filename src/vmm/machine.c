@@ -31,10 +31,18 @@ static void machine_io_main(void *arg)
     evloop_run(machine->loop);
 }
 
+/* Addresses of 40 bits are all that a CPU model announces. */
+#define MACHINE_MEM_MAX (BIT(40) - MAP_RAM_BASE)
+
 static int machine_check_memory(const struct machine_config *config, struct err *err)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
 
+    if (config->mem_bytes > MACHINE_MEM_MAX)
+        return err_set(err, EINVAL,
+                       "--mem: %llu MiB is more than the %llu GiB that a guest can reach",
+                       (unsigned long long)(config->mem_bytes / MIB),
+                       (unsigned long long)(MACHINE_MEM_MAX / GIB));
     if (pages > 0 && page > 0 && config->mem_bytes > (uint64_t)pages * (uint64_t)page)
         return err_set(err, ENOMEM,
                        "--mem: %llu MiB is more than the %llu MiB of this host; ask for less",
@@ -172,7 +180,7 @@ static void machine_restart(struct machine *machine)
 
     log_info("machine", "the guest asked for a reset: starting again");
     pause_take(machine);
-    devmgr_drain(machine->devs); /* a request that ends raises a line of the engine's machine */
+    devmgr_hold(machine->devs); /* a request that ends raises a line of the engine's machine */
     machine_power_off(machine);
     devmgr_reset(machine->devs);
     gmem_clear(machine->mem);

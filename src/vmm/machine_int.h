@@ -18,7 +18,8 @@ struct vcpu {
     struct hv_vcpu *hv; /* lives and dies on the vCPU's own thread */
 
     /* machine.lock: */
-    bool ready;            /* hv exists, or creating it failed */
+    bool ready;            /* hv exists, or creating it failed: */
+    struct err failed;     /* why */
     bool parked;           /* not in run(), and will not enter it while paused */
     enum vcpu_power power; /* PSCI, where the engine does not keep it */
     bool start;            /* CPU_ON came: set entry and context before running */
@@ -48,7 +49,8 @@ struct machine {
     bool crowded;         /* deterministic: the vCPU waits for room in the console's buffer */
     bool reset;           /* the guest asked to start over */
     bool restarting;      /* machine_run() is at it: parts come and go */
-    uint64_t frozen_at;   /* the guest's counter, while frozen; the caller's of machine_freeze() */
+    bool frozen;          /* this and the next: the caller's of machine_freeze() */
+    uint64_t frozen_at;   /* the guest's counter, while frozen */
     bool joining;         /* vCPU threads are to leave */
     enum machine_end end; /* MACHINE_RUNNING until it is decided */
     struct err reason;    /* for MACHINE_FAILED */
@@ -67,6 +69,9 @@ void machine_reset(struct machine *machine);
 MUST_CHECK int vcpu_start_all(struct machine *machine, struct err *err);
 void vcpu_join_all(struct machine *machine);
 void vcpu_kick_all_locked(struct machine *machine) REQUIRES(machine->lock);
+
+/* Registers of a first vCPU at boot, or of one that CPU_ON starts. */
+void vcpu_entry_state(const struct vcpu *vcpu, struct vcpu_state *ret_state);
 
 /* Run fn on the vCPU's own thread, which is parked. Returns what fn returned. */
 int vcpu_call(struct vcpu *vcpu, vcpu_call_fn fn, void *arg, struct err *err);

@@ -14,8 +14,9 @@
  * pools, which take no machine.lock at all.
  *
  * machine_pause() counts a pause, kicks every vCPU, and waits until all are parked in vcpu.c and
- * the I/O thread is held between two events. Then nobody begins a request any more, and those in
- * flight are waited for. What runs in between sees no device or vCPU moving.
+ * the I/O thread is held between two events. Then nobody begins a request any more, those in
+ * flight are waited for, and the console's writer leaves the serial port alone. What runs in
+ * between sees no device or vCPU moving.
  */
 #include "vmm/pause.h"
 
@@ -75,13 +76,14 @@ void machine_pause(struct machine *machine)
         cond_wait(&machine->cond, &machine->lock);
     pause_take_locked(machine);
     lock_drop(&machine->lock);
-    devmgr_drain(machine->devs);
+    devmgr_hold(machine->devs);
 }
 
 void machine_resume(struct machine *machine)
 {
     lock_take(&machine->lock);
-    machine->pauses--;
+    if (!--machine->pauses)
+        devmgr_release(machine->devs);
     cond_broadcast(&machine->cond);
     lock_drop(&machine->lock);
 }
@@ -123,6 +125,7 @@ int machine_freeze(struct machine *machine, struct err *err)
     rc = pause_has_ended(machine)
              ? err_set(err, ESHUTDOWN, "the machine has ended")
              : vcpu_call(&machine->vcpus[0], pause_read_counter, &machine->frozen_at, err);
+    machine->frozen = rc == 0;
     if (rc < 0)
         machine_resume(machine);
     return rc;
@@ -136,6 +139,7 @@ int machine_thaw(struct machine *machine, struct err *err)
         rc = err_set(err, ESHUTDOWN, "the machine has ended");
     else if (!machine->config.deterministic) /* there time stands still by itself */
         rc = vcpu_call(&machine->vcpus[0], pause_set_counter, &machine->frozen_at, err);
+    machine->frozen = false;
     machine_resume(machine);
     return rc;
 }

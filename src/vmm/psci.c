@@ -103,16 +103,18 @@ static int64_t psci_features(uint32_t fn)
 
 static int64_t psci_answer(struct vcpu *vcpu, uint32_t fn, const uint64_t *x)
 {
+    uint64_t arg = psci_arg(fn, x[1]);
+
     switch (fn) {
     case PSCI_VERSION:
         return PSCI_VERSION_1_1;
     case SMCCC_VERSION:
         return SMCCC_VERSION_1_1;
     case SMCCC_ARCH_FEATURES:
-        return x[1] == SMCCC_VERSION || x[1] == SMCCC_ARCH_FEATURES ? PSCI_SUCCESS
-                                                                    : PSCI_NOT_SUPPORTED;
+        return arg == SMCCC_VERSION || arg == SMCCC_ARCH_FEATURES ? PSCI_SUCCESS
+                                                                  : PSCI_NOT_SUPPORTED;
     case PSCI_FEATURES:
-        return psci_features((uint32_t)x[1]);
+        return psci_features((uint32_t)arg);
     case PSCI_CPU_SUSPEND_32:
     case PSCI_CPU_SUSPEND_64:
         return PSCI_SUCCESS; /* a wake-up event at once, which the caller must expect */
@@ -120,10 +122,10 @@ static int64_t psci_answer(struct vcpu *vcpu, uint32_t fn, const uint64_t *x)
         return psci_cpu_off(vcpu);
     case PSCI_CPU_ON_32:
     case PSCI_CPU_ON_64:
-        return psci_cpu_on(vcpu, psci_arg(fn, x[1]), psci_arg(fn, x[2]), psci_arg(fn, x[3]));
+        return psci_cpu_on(vcpu, arg, psci_arg(fn, x[2]), psci_arg(fn, x[3]));
     case PSCI_AFFINITY_INFO_32:
     case PSCI_AFFINITY_INFO_64:
-        return psci_affinity_info(vcpu, psci_arg(fn, x[1]), psci_arg(fn, x[2]));
+        return psci_affinity_info(vcpu, arg, psci_arg(fn, x[2]));
     case PSCI_MIGRATE_INFO_TYPE:
         return PSCI_TOS_NOT_PRESENT;
     case PSCI_SYSTEM_OFF:
@@ -134,7 +136,7 @@ static int64_t psci_answer(struct vcpu *vcpu, uint32_t fn, const uint64_t *x)
         return PSCI_SUCCESS;
     case PSCI_SYSTEM_RESET2_32:
     case PSCI_SYSTEM_RESET2_64:
-        if (x[1] != 0) /* only SYSTEM_WARM_RESET is architected */
+        if (arg != 0) /* only SYSTEM_WARM_RESET is architected */
             return PSCI_INVALID_PARAMETERS;
         machine_reset(vcpu->machine);
         return PSCI_SUCCESS;

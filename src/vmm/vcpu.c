@@ -11,15 +11,19 @@
 #include "base/log.h"
 #include "vmm/machine_int.h"
 
-/* Registers of a first vCPU at boot, or of one that CPU_ON starts. */
-static int vcpu_enter_at(struct vcpu *vcpu, uint64_t pc, uint64_t x0, struct err *err)
+void vcpu_entry_state(const struct vcpu *vcpu, struct vcpu_state *ret_state)
+{
+    vcpu_state_reset(ret_state);
+    ret_state->power = VCPU_ON;
+    ret_state->pc = vcpu->entry;
+    ret_state->x[0] = vcpu->context;
+}
+
+static int vcpu_enter(struct vcpu *vcpu, struct err *err)
 {
     struct vcpu_state state;
 
-    vcpu_state_reset(&state);
-    state.power = VCPU_ON;
-    state.pc = pc;
-    state.x[0] = x0;
+    vcpu_entry_state(vcpu, &state);
     return vcpu->machine->hv->ops->vcpu_set(vcpu->hv, &state, err);
 }
 
@@ -118,7 +122,7 @@ static bool vcpu_wait(struct vcpu *vcpu)
     bool leave = machine->joining;
     lock_drop(&machine->lock);
 
-    if (start && vcpu_enter_at(vcpu, vcpu->entry, vcpu->context, &err) < 0)
+    if (start && vcpu_enter(vcpu, &err) < 0)
         machine_fail(machine, "vCPU %u: %s", vcpu->index, err.msg);
     return !leave;
 }
@@ -134,14 +138,13 @@ static void vcpu_main(void *arg)
 
     lock_take(&machine->lock);
     vcpu->hv = rc < 0 ? NULL : hv;
+    vcpu->failed = err;
     vcpu->ready = true;
     vcpu->parked = true;
     cond_broadcast(&machine->cond);
     lock_drop(&machine->lock);
-    if (rc < 0) {
-        machine_fail(machine, "vCPU %u: %s", vcpu->index, err.msg);
+    if (rc < 0)
         return;
-    }
 
     struct hv_exit exit = { .kind = HV_EXIT_KICKED };
     while (vcpu_wait(vcpu)) {
@@ -162,7 +165,7 @@ static int vcpu_boot(struct hv_vcpu *hv, void *arg, struct err *err)
     struct vcpu *vcpu = arg;
 
     (void)hv;
-    return vcpu_enter_at(vcpu, vcpu->entry, vcpu->context, err);
+    return vcpu_enter(vcpu, err);
 }
 
 int vcpu_start_all(struct machine *machine, struct err *err)
@@ -193,8 +196,9 @@ int vcpu_start_all(struct machine *machine, struct err *err)
         while (!vcpu->ready)
             cond_wait(&machine->cond, &machine->lock);
         if (!vcpu->hv) {
-            *err = machine->reason;
-            rc = -EIO;
+            if (err)
+                *err = vcpu->failed;
+            rc = err_wrap(err, -vcpu->failed.code, "vCPU %u", i);
         }
         lock_drop(&machine->lock);
     }

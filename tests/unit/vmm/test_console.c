@@ -4,10 +4,13 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/thread.h"
 #include "vmm/console.h"
@@ -26,7 +29,13 @@ struct rig {
     size_t got_len;
     size_t room; /* how much it takes at a time; 0: it does not listen */
     unsigned quits, tx_rooms;
+    bool linger;  /* in tx_room(), until the console is gone, or a while */
+    bool gone;    /* the console is */
+    bool telling; /* in tx_room() */
+    bool late;    /* the console was gone before tx_room() was over */
 };
+
+#define LINGER_NS (2 * NS_PER_S) /* longer than console_destroy() waits for the host */
 
 static size_t rig_rx(void *ctx, const uint8_t *data, size_t len)
 {
@@ -48,6 +57,13 @@ static void rig_tx_room(void *ctx)
 
     lock_take(&rig->lock);
     rig->tx_rooms++;
+    rig->telling = true;
+    cond_broadcast(&rig->cond);
+    for (uint64_t end = clock_mono_ns() + LINGER_NS; rig->linger && !rig->gone;)
+        if (!cond_wait_until(&rig->cond, &rig->lock, end))
+            break;
+    rig->late = rig->late || rig->gone;
+    rig->telling = false;
     cond_broadcast(&rig->cond);
     lock_drop(&rig->lock);
 }
@@ -219,6 +235,65 @@ static void test_slow_host_holds_the_guest_back(void **state)
     rig_stop(rig);
 }
 
+/* Another program has made the terminal one that does not block: nothing is lost. */
+static void test_a_host_that_does_not_block_gets_it_all(void **state)
+{
+    enum { LEN = 1000000 };
+    struct rig *rig = rig_start(false, 0);
+    struct timeval patience = { .tv_sec = 20 };
+    uint8_t *text = malloc(LEN);
+    size_t sent = 0, seen = 0, n;
+
+    assert_int_equal(fd_set_nonblock(rig->out[1], true), 0);
+    assert_int_equal(setsockopt(rig->out[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)),
+                     0);
+    memset(text, 'x', LEN);
+    do {
+        n = console_tx(rig->con, text, LEN - sent);
+        sent += n;
+        console_flush(rig->con);
+    } while (n && sent < LEN); /* the socket is full, too */
+    while (seen < LEN) {
+        ssize_t got = read(rig->out[0], text, LEN - seen);
+        assert_true(got > 0);
+        seen += (size_t)got;
+        if (sent < LEN)
+            sent += console_tx(rig->con, text, LEN - sent);
+    }
+    free(text);
+    rig_stop(rig);
+}
+
+/* The port that is told of room is gone when the console is. */
+static void test_the_end_waits_for_a_call(void **state)
+{
+    struct rig *rig = rig_start(false, 0);
+    uint8_t chunk[4096] = { 0 };
+    size_t n;
+
+    do
+        n = console_tx(rig->con, chunk, sizeof(chunk));
+    while (n == sizeof(chunk));
+    lock_take(&rig->lock);
+    rig->linger = true;
+    while (!rig->tx_rooms) {
+        lock_drop(&rig->lock);
+        assert_int_equal(fd_read_full(rig->out[0], chunk, sizeof(chunk)), 0);
+        lock_take(&rig->lock);
+    }
+    lock_drop(&rig->lock);
+    console_destroy(rig->con);
+    rig->con = NULL;
+    lock_take(&rig->lock);
+    rig->gone = true;
+    cond_broadcast(&rig->cond);
+    while (rig->telling)
+        cond_wait(&rig->cond, &rig->lock);
+    assert_false(rig->late);
+    lock_drop(&rig->lock);
+    rig_stop(rig);
+}
+
 static void test_a_host_that_went_away_does_not_stop_the_guest(void **state)
 {
     struct rig *rig = rig_start(false, 0);
@@ -240,6 +315,8 @@ int main(void)
         cmocka_unit_test(test_quit_works_while_the_guest_does_not_listen),
         cmocka_unit_test(test_a_paste_arrives_whole),
         cmocka_unit_test(test_slow_host_holds_the_guest_back),
+        cmocka_unit_test(test_a_host_that_does_not_block_gets_it_all),
+        cmocka_unit_test(test_the_end_waits_for_a_call),
         cmocka_unit_test(test_a_host_that_went_away_does_not_stop_the_guest),
     };
 

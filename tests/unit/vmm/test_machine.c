@@ -225,6 +225,29 @@ static void test_a_freeze_costs_the_guest_no_time(void **state)
     rig_free(rig);
 }
 
+/* A copy made while the machine is frozen goes on from the same time. */
+static void test_a_frozen_machine_is_saved_with_its_time(void **state)
+{
+    struct rig *rig = rig_create(count_until_flag, sizeof(count_until_flag));
+    struct vcpu_state *saved = calloc(1, sizeof(*saved));
+    struct state_buf buf = { 0 };
+
+    rig_run(rig);
+    rig_wait_counter(rig, 1000);
+    assert_int_equal(machine_freeze(rig->machine, NULL), 0);
+    for (uint64_t start = clock_mono_ns(); clock_mono_ns() - start < NS_PER_S / 1000;)
+        sched_yield();
+    assert_int_equal(machine_save(rig->machine, &buf, NULL), 0);
+    assert_int_equal(state_load(buf.data, buf.len, &vcpu_state_desc, saved, "0", NULL), 0);
+    assert_int_equal(saved->cntvct, rig->machine->frozen_at);
+    assert_int_equal(machine_thaw(rig->machine, NULL), 0);
+    machine_stop(rig->machine);
+    assert_int_equal(rig_join(rig), MACHINE_STOPPED);
+    state_buf_fini(&buf);
+    free(saved);
+    rig_free(rig);
+}
+
 /* A copy of a paused machine goes on exactly as the machine itself does. */
 static void test_save_load_go_on(void **state)
 {
@@ -303,6 +326,45 @@ static void test_three_vcpus_pause_save_and_go_on(void **state)
     rig_free(b);
 }
 
+/* The other has been told to start and has not yet begun when the machine stops: the copy's starts,
+ * where it was told to. */
+static void test_a_vcpu_about_to_start_is_saved_as_such(void **state)
+{
+    struct rig *a = rig_create_smp(count_until_flag, sizeof(count_until_flag), 2);
+    struct rig *b = rig_create_smp(count_until_flag, sizeof(count_until_flag), 2);
+    struct vcpu *other = &a->machine->vcpus[1];
+    struct state_buf buf = { 0 };
+
+    rig_run(a);
+    rig_wait_counter(a, 1000);
+    machine_pause(a->machine);
+    other->start = true; /* as psci.c does */
+    other->entry = a->machine->boot.entry;
+    other->context = 5;
+    assert_int_equal(machine_save(a->machine, &buf, NULL), 0);
+    b->machine->vcpus[1].start = true; /* what a machine was about to do is not loaded */
+    b->machine->vcpus[1].entry = 4;
+    if (machine_load(b->machine, buf.data, buf.len, &b->err) < 0)
+        fail_msg("%s", b->err.msg);
+    state_buf_fini(&buf);
+    assert_int_equal(b->machine->vcpus[1].power, VCPU_ON);
+    assert_false(b->machine->vcpus[1].start);
+    assert_int_equal(machine_save(b->machine, &buf, NULL), 0);
+    struct vcpu_state *saved = calloc(1, sizeof(*saved));
+    assert_int_equal(state_load(buf.data, buf.len, &vcpu_state_desc, saved, "1", &b->err), 0);
+    assert_int_equal(saved->power, VCPU_ON);
+    assert_int_equal(saved->pc, a->machine->boot.entry);
+    assert_int_equal(saved->x[0], 5);
+    assert_int_equal(saved->pstate, VCPU_PSTATE_RESET);
+    free(saved);
+    state_buf_fini(&buf);
+    machine_resume(a->machine);
+    machine_stop(a->machine);
+    assert_int_equal(rig_join(a), MACHINE_STOPPED);
+    rig_free(a);
+    rig_free(b);
+}
+
 static void test_damaged_state_is_refused(void **state)
 {
     struct rig *a = rig_create(count_until_flag, sizeof(count_until_flag));
@@ -344,7 +406,7 @@ static void test_reset_starts_again_and_can_be_stopped(void **state)
 
 /* An engine that is asked what RAM holds when its machine goes. */
 static struct {
-    const struct hv_ops *real;
+    const struct hv_ops *real, *ops;
     struct rig *rig;
     uint64_t counter; /* then */
     unsigned destroyed;
@@ -355,6 +417,16 @@ static void watched_destroy(struct hv *hv)
     if (!watch.destroyed++)
         watch.counter = rig_peek(watch.rig, COUNTER);
     watch.real->destroy(hv);
+}
+
+/* The VMM reaches the engine's machine by the operations that it came with. */
+static int watched_create(const struct hv_config *config, struct hv **ret_hv, struct err *err)
+{
+    int rc = watch.real->create(config, ret_hv, err);
+
+    if (rc == 0)
+        (*ret_hv)->ops = watch.ops;
+    return rc;
 }
 
 /* Hypervisor.framework must not have memory mapped whose host pages are exchanged beneath it. */
@@ -378,6 +450,37 @@ static void test_a_restart_clears_memory_that_no_engine_has(void **state)
     assert_true(watch.destroyed >= 1);
     assert_int_equal(watch.counter, 77);
     rig_free(rig);
+}
+
+/* What lies above bit 31 of the arguments of a 32-bit function is nobody's (SMCCC 1.1, 2.6). */
+static void test_calls_of_32_bits(void **state)
+{
+    const uint64_t junk = UINT64_C(0x123400000000);
+    struct machine *machine = calloc(1, sizeof(*machine));
+    struct vcpu *vcpu = &machine->vcpus[0];
+    uint64_t features[8] = { SMCCC_ARCH_FEATURES, junk | SMCCC_VERSION };
+    uint64_t affinity[8] = { PSCI_AFFINITY_INFO_32, junk, junk };
+    uint64_t reset[8] = { junk | PSCI_SYSTEM_RESET2_32, junk };
+    uint64_t reset_64[8] = { PSCI_SYSTEM_RESET2_64, junk };
+
+    lock_init(&machine->lock);
+    cond_init(&machine->cond);
+    machine->config.vcpus = 1;
+    machine->config.no_reboot = true;
+    vcpu->machine = machine;
+    psci_call(vcpu, features);
+    assert_int_equal((int64_t)features[0], PSCI_SUCCESS);
+    psci_call(vcpu, affinity);
+    assert_int_equal((int64_t)affinity[0], PSCI_AFFINITY_ON);
+    psci_call(vcpu, reset_64);
+    assert_int_equal((int64_t)reset_64[0], PSCI_INVALID_PARAMETERS);
+    assert_int_equal(machine->end, MACHINE_RUNNING);
+    psci_call(vcpu, reset);
+    assert_int_equal((int64_t)reset[0], PSCI_SUCCESS);
+    assert_int_equal(machine->end, MACHINE_RESET);
+    cond_fini(&machine->cond);
+    lock_fini(&machine->lock);
+    free(machine);
 }
 
 static void test_a_lost_guest_fails_with_a_reason(void **state)
@@ -422,6 +525,32 @@ static void test_two_machines_in_one_process(void **state)
     rig_free(b);
 }
 
+static int no_second_vcpu(struct hv *hv, unsigned index, struct hv_vcpu **ret_vcpu, struct err *err)
+{
+    if (index == 1)
+        return err_set(err, ENOSPC, "there is no second one");
+    return watch.real->vcpu_create(hv, index, ret_vcpu, err);
+}
+
+/* The engine's reason arrives, however fast the creator is to ask for it. */
+static void test_a_vcpu_that_cannot_be_made_says_why(void **state)
+{
+    for (int i = 0; i < 200; i++) {
+        struct rig *rig = rig_new(sleep_for_ever, sizeof(sleep_for_ever));
+        struct hv_ops ops = *rig->config.engine;
+
+        watch.real = rig->config.engine;
+        ops.vcpu_create = no_second_vcpu;
+        rig->config.engine = &ops;
+        rig->config.vcpus = 3;
+        watch.ops = &ops;
+        ops.create = watched_create;
+        assert_true(machine_create(&rig->config, &rig->machine, &rig->err) < 0);
+        assert_string_equal(rig->err.msg, "vCPU 1: there is no second one");
+        rig_free(rig);
+    }
+}
+
 static void test_creation_fails_whole(void **state)
 {
     struct rig *rig = rig_new(undefined, sizeof(undefined));
@@ -430,6 +559,9 @@ static void test_creation_fails_whole(void **state)
     assert_true(machine_create(&rig->config, &rig->machine, &rig->err) < 0);
     assert_non_null(strstr(rig->err.msg, "--mem"));
     assert_null(rig->machine);
+    rig->config.mem_bytes = 1024 * GIB; /* up to 1025 GiB: more than 40 bits of address */
+    assert_int_equal(machine_create(&rig->config, &rig->machine, &rig->err), -EINVAL);
+    assert_non_null(strstr(rig->err.msg, "1023 GiB"));
     rig->config.mem_bytes = 16 * MIB;
     rig->config.format = IMAGE_AUTO;
     assert_true(machine_create(&rig->config, &rig->machine, &rig->err) < 0);
@@ -443,15 +575,19 @@ int main(void)
         cmocka_unit_test(test_power_off_ends_the_run),
         cmocka_unit_test(test_nothing_moves_while_paused),
         cmocka_unit_test(test_a_freeze_costs_the_guest_no_time),
+        cmocka_unit_test(test_a_frozen_machine_is_saved_with_its_time),
         cmocka_unit_test(test_save_load_go_on),
         cmocka_unit_test(test_three_vcpus_pause_save_and_go_on),
+        cmocka_unit_test(test_a_vcpu_about_to_start_is_saved_as_such),
         cmocka_unit_test(test_damaged_state_is_refused),
         cmocka_unit_test(test_reset_with_no_reboot_ends_the_run),
         cmocka_unit_test(test_reset_starts_again_and_can_be_stopped),
         cmocka_unit_test(test_a_restart_clears_memory_that_no_engine_has),
+        cmocka_unit_test(test_calls_of_32_bits),
         cmocka_unit_test(test_a_lost_guest_fails_with_a_reason),
         cmocka_unit_test(test_a_sleeping_guest_pauses_and_stops),
         cmocka_unit_test(test_two_machines_in_one_process),
+        cmocka_unit_test(test_a_vcpu_that_cannot_be_made_says_why),
         cmocka_unit_test(test_creation_fails_whole),
     };
 
