@@ -48,12 +48,15 @@ static void monitor_on_signal(int sig)
     errno = saved;
 }
 
+/* What the caller has us ignore stays ignored: nohup(1), and a shell's jobs in the background. */
 static void monitor_handlers(void (*handler)(int))
 {
-    struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
+    struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
 
     for (size_t i = 0; i < ARRAY_LEN(watched); i++)
-        sigaction(watched[i], &sa, NULL);
+        if (watched[i] == SIGCONT || sigaction(watched[i], NULL, &old) < 0 ||
+            old.sa_handler != SIG_IGN)
+            sigaction(watched[i], &sa, NULL);
 }
 
 /* In the child: become the VMM. */

@@ -83,6 +83,16 @@ def test_a_signal_ends_the_machine_and_is_seen_by_the_parent(start, sig):
     _wait_gone(vmm)
 
 
+def test_a_signal_that_is_ignored_stays_ignored(start):
+    m = start(within=("sh", "-c", 'trap "" HUP INT; exec "$@"', "sh")).shell()
+    for sig in (signal.SIGHUP, signal.SIGINT):
+        os.kill(m.child.pid, sig)
+        assert m.ok("echo still here") == "still here"
+    os.kill(m.child.pid, signal.SIGTERM)
+    _finish(m)
+    assert m.child.signalstatus == signal.SIGTERM
+
+
 def test_sigterm_to_the_vmm_ends_in_good_order(start):
     m = start()
     m.expect("Linux version")
