@@ -129,6 +129,15 @@ static void fd_sync_folder(const char *path)
         (void)!fd_os_flush_folder(fd);
 }
 
+int fd_open(const char *path, int flags)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && S_ISFIFO(st.st_mode))
+        flags |= O_NONBLOCK;
+    return open(path, flags | O_CLOEXEC);
+}
+
 int fd_open_or_make(const char *path, bool *ret_made)
 {
     for (;;) {

@@ -20,6 +20,10 @@ MUST_CHECK int fd_pwrite_full(int fd, const void *buf, size_t len, off_t off);
 MUST_CHECK int fd_set_nonblock(int fd, bool on);
 MUST_CHECK int fd_set_cloexec(int fd, bool on);
 
+/* open(), close-on-exec, which does not wait for the other end of a FIFO: the caller sees what it
+ * has got, and refuses it. Returns the descriptor, or -1 with errno. */
+MUST_CHECK int fd_open(const char *path, int flags);
+
 /* Open a file for reading and writing, and make it if it is not there: *ret_made says so, and its
  * name is safe on the medium then, where the file system can do that. Returns the descriptor, or -1
  * with errno. */

@@ -39,7 +39,7 @@ static int boot_open(const char *what, const char *path, int flags, struct ign_f
                      bool *ret_made, struct err *err)
 {
     struct stat st;
-    int fd = flags & O_CREAT ? fd_open_or_make(path, ret_made) : open(path, flags | O_CLOEXEC);
+    int fd = flags & O_CREAT ? fd_open_or_make(path, ret_made) : fd_open(path, flags);
 
     if (fd < 0)
         return err_set(err, errno, "%s %s: %s; %s", what, path, strerror(errno),

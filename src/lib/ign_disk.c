@@ -21,7 +21,7 @@ _Static_assert(sizeof(((struct ign_disk_info *)0)->base) ==
 
 static int disk_file_open(const char *what, const char *path, int flags, struct err *err)
 {
-    int fd = open(path, flags | O_CLOEXEC);
+    int fd = fd_open(path, flags);
 
     return fd < 0 ? err_errno(err, "%s %s", what, path) : fd;
 }

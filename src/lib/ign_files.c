@@ -34,8 +34,7 @@ static int files_open(struct ign_files *files, const char *what, const struct ig
         return 0;
     if (fd < 0) {
         bool made;
-        fd = flags & O_CREAT ? fd_open_or_make(file->path, &made)
-                             : open(file->path, flags | O_CLOEXEC);
+        fd = flags & O_CREAT ? fd_open_or_make(file->path, &made) : fd_open(file->path, flags);
         if (fd < 0)
             return err_errno(err, "%s %s", what, file->path);
         ign_files_keep(files, fd);
