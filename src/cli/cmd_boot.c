@@ -111,18 +111,32 @@ static int boot_add_disk(struct boot *boot, char *spec, struct err *err)
     return boot_open_drive(drive, &boot->made[options->drive_count++], err);
 }
 
+/* Was nothing ever flushed to it? What cannot be read may hold something. */
+static bool boot_layer_is_empty(const struct ign_file *layer)
+{
+    static const char zeros[8];
+    char head[sizeof(zeros)];
+    ssize_t len = pread(layer->fd, head, sizeof(head), 0);
+    struct ign_disk_info info;
+
+    if (len < 0)
+        return false;
+    if ((size_t)len < sizeof(head) || !memcmp(head, zeros, sizeof(head)))
+        return true; /* its making was interrupted */
+    return ign_disk_info(layer->path, &info, NULL) == 0 && info.layer && !(info.here + info.zero);
+}
+
 /* A boot that failed leaves no layer behind that it made and that holds nothing. */
 static void boot_remove_layers(const struct boot *boot)
 {
     for (unsigned i = 0; i < boot->options.drive_count; i++) {
         const struct ign_file *layer = &boot->options.drives[i].layer;
-        struct ign_disk_info info;
         struct stat ours, there;
 
         if (!boot->made[i] || fstat(layer->fd, &ours) < 0 || lstat(layer->path, &there) < 0 ||
             ours.st_dev != there.st_dev || ours.st_ino != there.st_ino)
             continue;
-        if (ign_disk_info(layer->path, &info, NULL) < 0 || !info.layer || !(info.here + info.zero))
+        if (boot_layer_is_empty(layer))
             unlink(layer->path);
     }
 }

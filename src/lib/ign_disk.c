@@ -31,6 +31,7 @@ static int disk_file_info(const char *path, struct ign_disk_info *ret, struct er
     CLEANUP(freep) struct disk_layer_info *layer = calloc(1, sizeof(*layer));
     CLEANUP(fd_closep) int fd = disk_file_open("disk", path, O_RDONLY, err);
     struct stat st;
+    int64_t end;
     int rc;
 
     if (fd < 0)
@@ -41,10 +42,14 @@ static int disk_file_info(const char *path, struct ign_disk_info *ret, struct er
         return err_errno(err, "disk %s", path);
     memset(ret, 0, sizeof(*ret));
     ret->used_bytes = (uint64_t)st.st_blocks * 512;
-    if (!disk_layer_is(fd)) {
-        int64_t end = disk_os_bytes(fd);
-        if (S_ISDIR(st.st_mode) || end < 0)
-            return err_set(err, EINVAL, "disk %s: neither a regular file nor a block device", path);
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+        return err_set(err, EINVAL, "disk %s: neither a regular file nor a block device", path);
+    end = disk_os_bytes(fd);
+    rc = end < 0 ? (int)end : disk_layer_is(fd);
+    if (rc < 0)
+        return err_set(err, -rc, "disk %s: read it: %s; %s", path, strerror(-rc),
+                       disk_way_out(-rc));
+    if (!rc) {
         ret->image_bytes = (uint64_t)end;
         return 0;
     }

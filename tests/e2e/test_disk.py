@@ -162,7 +162,10 @@ def test_what_is_no_layer(program, ext4, tmp_path):
     refused(disk(program, "info", missing), missing, "No such file")
     refused(disk(program, "check", ext4), ext4, "not a layer")
     refused(disk(program, "commit", ext4), ext4, "not a layer")
-    refused(disk(program, "info", tmp_path), "neither")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path in (tmp_path, fifo, "/dev/null"):
+        refused(disk(program, "info", path), path, "neither")
     assert info(program, ext4)["kind"] == "raw"
     refused(disk(program, "melt", ext4), "melt", "info", status=2)
     refused(disk(program, "info"), "FILE", "path", status=2)
