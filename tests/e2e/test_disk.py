@@ -157,6 +157,20 @@ def test_a_failed_boot_leaves_no_layer(program, ext4, tmp_path, accel):
             assert path.exists() == stays
 
 
+def test_a_layer_is_no_image(program, ext4, tmp_path, accel):
+    layer, blob = tmp_path / "web.layer", tmp_path / "off.bin"
+    blob.write_bytes(struct.pack("<3I", 0x52800100, 0x72B08000, 0xD4000002))  # as below
+
+    def boot(spec):
+        return subprocess.run([str(program), "boot", str(blob), "--format", "raw", *accel, "--disk", str(spec)],
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+    assert boot(f"{ext4},overlay={layer}").returncode == 0
+    for spec in (layer, f"{layer},ro", f"{layer},overlay", f"{layer},overlay={tmp_path / 'new.layer'}"):
+        refused(boot(spec), layer, "copy-on-write layer", ",overlay=")
+    assert not (tmp_path / "new.layer").exists()
+
+
 def test_what_is_no_layer(program, ext4, tmp_path):
     missing = tmp_path / "missing"
     refused(disk(program, "info", missing), missing, "No such file")
