@@ -188,6 +188,21 @@ def test_what_is_no_layer(program, ext4, tmp_path):
     refused(disk(program, "check", ext4, "--json"), "--json", "disk check --help", status=2)
 
 
+def test_a_base_with_control_characters_is_no_text_for_a_terminal(program, ext4, tmp_path, accel):
+    layer, blob = tmp_path / "web.layer", tmp_path / "off.bin"
+    base = tmp_path / "a\x1b[2J\nb\x7f.img"
+    blob.write_bytes(struct.pack("<3I", 0x52800100, 0x72B08000, 0xD4000002))  # as below
+    ext4.rename(base)
+    subprocess.run([str(program), "boot", str(blob), "--format", "raw", *accel, "--disk", f"{base},overlay={layer}"],
+                   stdin=subprocess.DEVNULL, check=True)
+    result = disk(program, "info", layer)
+    assert f"base       {tmp_path}/a?[2J?b?.img\n" in result.stdout
+    assert info(program, layer)["base"] == str(base)
+    assert disk(program, "check", layer).returncode == 0
+    base.unlink()
+    refused(disk(program, "check", layer), "a?[2J?b?.img: No such file")
+
+
 def test_names_of_any_bytes_are_json(program, tmp_path):
     for name in (b'quote " and \\ backslash', b"tab\tand\nnewline", "caf\u00e9".encode(), b"latin caf\xe9"):
         path = os.path.join(os.fsencode(tmp_path), name)
