@@ -86,7 +86,7 @@ static int boot_open_drive(struct ign_drive *drive, bool *ret_made, struct err *
     if (drive->read_only)
         return 0;
     drive->layer.fd = fd_temp(err);
-    drive->layer.path = "(temporary)";
+    drive->layer.path = "(temporary, in $TMPDIR or /tmp)";
     return drive->layer.fd < 0 ? drive->layer.fd : 0;
 }
 

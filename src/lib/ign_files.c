@@ -65,7 +65,8 @@ static int files_open_drive(struct ign_files *files, const struct ign_drive *dri
     fd = fd_temp(err);
     if (fd < 0)
         return fd;
-    ret->layer = (struct machine_file){ .fd = ign_files_keep(files, fd), .name = "(temporary)" };
+    ret->layer = (struct machine_file){ .fd = ign_files_keep(files, fd),
+                                        .name = "(temporary, in $TMPDIR or /tmp)" };
     return 0;
 }
 

@@ -115,6 +115,13 @@ def test_a_layer_on_a_full_file_system(start, full, program, ext4, tmp_path):
     assert ext4.read_bytes()[:2 << 20] == b"g" * (2 << 20)
 
 
+def test_a_temporary_layer_on_a_full_file_system(start, full, ext4):
+    space = full("6m")
+    m = start("--disk", f"{ext4},overlay", within=space.within, env={"TMPDIR": str(space.folder)}).shell()
+    assert m.run("dd if=/dev/urandom of=/dev/vda bs=64k count=128 conv=fsync")[0] != 0
+    assert "$TMPDIR" in once(m, FULL, f"over {ext4}")  # else nobody knows where to make room
+
+
 def test_no_room_for_a_new_layer(full, program, guest, ext4, accel):
     space = full("2m")
     layer = space.folder / "web.layer"
