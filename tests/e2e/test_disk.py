@@ -173,7 +173,7 @@ def test_a_layer_is_no_image(program, ext4, tmp_path, accel):
 
 def test_what_is_no_layer(program, ext4, tmp_path):
     missing = tmp_path / "missing"
-    refused(disk(program, "info", missing), missing, "No such file")
+    refused(disk(program, "info", missing), missing, "No such file", "check the path")
     refused(disk(program, "check", ext4), ext4, "not a layer")
     refused(disk(program, "commit", ext4), ext4, "not a layer")
     fifo = tmp_path / "fifo"
@@ -217,7 +217,7 @@ def test_names_of_any_bytes_are_json(program, tmp_path):
     (lambda layer, base: os.truncate(layer, 100_000), ["cut off"]),
     (lambda layer, base: base.write_bytes(b"y" + base.read_bytes()[1:]), ["base"]),
     (lambda layer, base: os.truncate(base, 1 << 20), ["bytes"]),
-    (lambda layer, base: base.unlink(), ["base", "No such file"]),
+    (lambda layer, base: base.unlink(), ["base", "No such file", "--base FILE"]),
     (lambda layer, base: layer.write_bytes(layer.read_bytes()[:8] + b"\x02" + layer.read_bytes()[9:]),
      ["version 2"]),
 ])
