@@ -70,7 +70,7 @@ def test_engines_are_as_boot_finds_them(program, tmp_path):
     assert found["accel"] == first
     for name in ("hvf", "kvm", "soft"):
         check = checks[f"engine-{name}"]
-        assert (boot_off(program, tmp_path, name) == 0) == check["facts"]["works"]
+        assert (boot_off(program, tmp_path, ["--accel", name]) == 0) == check["facts"]["works"]
         assert ("--accel auto takes it" in check["text"]) == (name == found["accel"])
         if not check["facts"]["built_in"]:
             assert check["verdict"] == "note" and "not part of this build" in check["text"]
