@@ -33,7 +33,7 @@ install: all ## install the program; DESTDIR and Meson's prefix count
 	@meson install -C build/$$(dirname $$(readlink build/ignition))
 
 clean: ## remove what builds made, not downloaded guests
-	@rm -rf build/gcc build/clang build/san build/fuzz build/arm64 build/macos build/check build/ignition
+	@rm -rf build/gcc build/clang build/san build/tsan build/standin build/fuzz build/arm64 build/macos build/check build/ignition
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20

@@ -88,7 +88,11 @@ def read_junit(path):
     counts = Counts()
     if not path.exists():
         return counts
-    for case in ElementTree.parse(path).iter("testcase"):
+    try:
+        cases = ElementTree.parse(path)
+    except ElementTree.ParseError as exc:  # cut off by a full disk, or by the end of a runner
+        return Counts(failed=1, note=f"{path}: {exc}")
+    for case in cases.iter("testcase"):
         if case.find("failure") is not None or case.find("error") is not None:
             counts.failed += 1
         elif case.find("skipped") is not None:

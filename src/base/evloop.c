@@ -17,6 +17,9 @@
 #include "base/log.h"
 #include "base/thread.h"
 
+/* Handlers in a row; then descriptors and timers are looked at. */
+#define HANDLERS_MAX 16
+
 /* A call that waits for the loop's thread; lives on the caller's stack. */
 struct evloop_req {
     ev_fn fn;
@@ -126,6 +129,8 @@ int evloop_create(struct evloop **ret_loop, struct err *err)
     if (config) {
         /* A cached clock would let a timer fire early after a long handler. */
         event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
+        /* Handlers that wake tasks go on for ever otherwise, and no descriptor has its turn. */
+        event_config_set_max_dispatch_interval(config, NULL, HANDLERS_MAX, 0);
         loop->base = event_base_new_with_config(config);
         event_config_free(config);
     }

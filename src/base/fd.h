@@ -10,8 +10,8 @@
 void fd_close(int fd);
 void fd_closep(int *fd);
 
-/* Read or write exactly len bytes, going on after EINTR and short counts. Return 0, -errno, or
- * -ENODATA when the input ends early. */
+/* Read or write exactly len bytes, going on after EINTR and short counts, and waiting for a
+ * descriptor that does not block. Return 0, -errno, or -ENODATA when the input ends early. */
 MUST_CHECK int fd_read_full(int fd, void *buf, size_t len);
 MUST_CHECK int fd_write_full(int fd, const void *buf, size_t len);
 MUST_CHECK int fd_pread_full(int fd, void *buf, size_t len, off_t off);
@@ -19,6 +19,10 @@ MUST_CHECK int fd_pwrite_full(int fd, const void *buf, size_t len, off_t off);
 
 MUST_CHECK int fd_set_nonblock(int fd, bool on);
 MUST_CHECK int fd_set_cloexec(int fd, bool on);
+
+/* open(), close-on-exec, which does not wait for the other end of a FIFO: the caller sees what it
+ * has got, and refuses it. Returns the descriptor, or -1 with errno. */
+MUST_CHECK int fd_open(const char *path, int flags);
 
 /* Open a file for reading and writing, and make it if it is not there: *ret_made says so, and its
  * name is safe on the medium then, where the file system can do that. Returns the descriptor, or -1

@@ -149,7 +149,7 @@ int disk_layer_commit(int fd, const char *name, struct disk *parent, struct err 
     return rc;
 }
 
-bool disk_layer_is(int fd)
+int disk_layer_is(int fd)
 {
     return layer_file_is(fd);
 }

@@ -45,9 +45,9 @@ MUST_CHECK int disk_layer_open(int fd, const char *name, bool read_only, struct 
  */
 MUST_CHECK int disk_layer_commit(int fd, const char *name, struct disk *parent, struct err *err);
 
-/* Does the file begin as a layer's does? Only for a file that no guest has written to as an image.
- */
-bool disk_layer_is(int fd);
+/* Does the file begin as a layer's does? 1, 0, or -errno when it cannot be read. A guest that has
+ * it as an image may write that, too: it is no reason to follow what the file says. */
+MUST_CHECK int disk_layer_is(int fd);
 
 /* Read what a file says about itself, without its parent and without a lock. -EINVAL, with a
  * sentence, for what is no layer. */

@@ -62,8 +62,13 @@ static int layer_copy(struct layer *layer, struct layer_head *head)
 int layer_commit(struct layer *layer, struct layer_head *head)
 {
     uint64_t map_bytes = layer_file_map_bytes(layer->disk.bytes);
-    int rc = head->copied ? 0 : layer_copy(layer, head);
+    int rc = 0;
 
+    /* What the interrupted one wrote may be in the host's memory alone. */
+    if (head->committing)
+        rc = layer_put_head(layer, head);
+    if (rc == 0 && !head->copied)
+        rc = layer_copy(layer, head);
     if (rc < 0)
         return rc;
     memset(layer->map, 0, map_bytes);

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "block/disk_ops.h"
+#include "block/disk_os.h"
 
 #define HEAD_BYTES 4096
 #define MAGIC      "ignlayer"
@@ -42,11 +43,16 @@ static uint64_t head_sum(const uint8_t *raw)
     return XXH3_64bits(copy, sizeof(copy));
 }
 
-bool layer_file_is(int fd)
+int layer_file_is(int fd)
 {
     char magic[8];
+    int64_t end = disk_os_bytes(fd);
+    int rc;
 
-    return disk_fd_read(fd, magic, sizeof(magic), 0) == 0 && !memcmp(magic, MAGIC, sizeof(magic));
+    if (end < (int64_t)sizeof(magic))
+        return end < 0 ? (int)end : 0;
+    rc = disk_fd_read(fd, magic, sizeof(magic), 0);
+    return rc < 0 ? rc : !memcmp(magic, MAGIC, sizeof(magic));
 }
 
 int layer_file_put_head(int fd, const struct layer_head *head)

@@ -43,8 +43,8 @@ static inline uint64_t layer_file_data_off(uint64_t image_bytes)
     return LAYER_MAP_OFF + align_up(layer_file_map_bytes(image_bytes), 16 * KIB);
 }
 
-/* Does it begin with a layer's magic number? */
-bool layer_file_is(int fd);
+/* Does it begin with a layer's magic number? 1, 0 or -errno. */
+MUST_CHECK int layer_file_is(int fd);
 
 /* Write the header. Returns 0 or -errno; nothing is flushed. */
 MUST_CHECK int layer_file_put_head(int fd, const struct layer_head *head);

@@ -39,7 +39,7 @@ static int boot_open(const char *what, const char *path, int flags, struct ign_f
                      bool *ret_made, struct err *err)
 {
     struct stat st;
-    int fd = flags & O_CREAT ? fd_open_or_make(path, ret_made) : open(path, flags | O_CLOEXEC);
+    int fd = flags & O_CREAT ? fd_open_or_make(path, ret_made) : fd_open(path, flags);
 
     if (fd < 0)
         return err_set(err, errno, "%s %s: %s; %s", what, path, strerror(errno),
@@ -86,7 +86,7 @@ static int boot_open_drive(struct ign_drive *drive, bool *ret_made, struct err *
     if (drive->read_only)
         return 0;
     drive->layer.fd = fd_temp(err);
-    drive->layer.path = "(temporary)";
+    drive->layer.path = "(temporary, in $TMPDIR or /tmp)";
     return drive->layer.fd < 0 ? drive->layer.fd : 0;
 }
 
@@ -111,18 +111,32 @@ static int boot_add_disk(struct boot *boot, char *spec, struct err *err)
     return boot_open_drive(drive, &boot->made[options->drive_count++], err);
 }
 
+/* Was nothing ever flushed to it? What cannot be read may hold something. */
+static bool boot_layer_is_empty(const struct ign_file *layer)
+{
+    static const char zeros[8];
+    char head[sizeof(zeros)];
+    ssize_t len = pread(layer->fd, head, sizeof(head), 0);
+    struct ign_disk_info info;
+
+    if (len < 0)
+        return false;
+    if ((size_t)len < sizeof(head) || !memcmp(head, zeros, sizeof(head)))
+        return true; /* its making was interrupted */
+    return ign_disk_info(layer->path, &info, NULL) == 0 && info.layer && !(info.here + info.zero);
+}
+
 /* A boot that failed leaves no layer behind that it made and that holds nothing. */
 static void boot_remove_layers(const struct boot *boot)
 {
     for (unsigned i = 0; i < boot->options.drive_count; i++) {
         const struct ign_file *layer = &boot->options.drives[i].layer;
-        struct ign_disk_info info;
         struct stat ours, there;
 
         if (!boot->made[i] || fstat(layer->fd, &ours) < 0 || lstat(layer->path, &there) < 0 ||
             ours.st_dev != there.st_dev || ours.st_ino != there.st_ino)
             continue;
-        if (ign_disk_info(layer->path, &info, NULL) < 0 || !info.layer || !(info.here + info.zero))
+        if (boot_layer_is_empty(layer))
             unlink(layer->path);
     }
 }

@@ -59,6 +59,15 @@ static json_t *disk_json(const char *file, const struct ign_disk_info *info)
     return object;
 }
 
+/* The path comes from a file that may be anybody's: nothing in it is for the terminal. */
+static void disk_print_base(const char *base)
+{
+    printf("  base       ");
+    for (; *base; base++)
+        putchar((unsigned char)*base < ' ' || *base == 0x7f ? '?' : *base);
+    putchar('\n');
+}
+
 static void disk_print(const char *file, const struct ign_disk_info *info)
 {
     printf("%s: %s\n  image      %llu bytes\n  on disk    %llu bytes\n", file,
@@ -66,7 +75,7 @@ static void disk_print(const char *file, const struct ign_disk_info *info)
            (unsigned long long)info->used_bytes);
     if (!info->layer)
         return;
-    printf("  base       %s\n", *info->base ? info->base : "(not recorded)");
+    disk_print_base(*info->base ? info->base : "(not recorded)");
     printf("  clusters   %llu of %llu bytes: %llu here, %llu zero, the rest from the base\n",
            (unsigned long long)info->clusters, (unsigned long long)info->cluster_bytes,
            (unsigned long long)info->here, (unsigned long long)info->zero);

@@ -35,6 +35,10 @@ int ign_error_set(struct ign_error *ret, const struct err *err, int rc)
     if (rc < 0 && ret) {
         ret->code = -rc;
         snprintf(ret->message, sizeof(ret->message), "%s", err->msg);
+        /* A path may hold anything, and come from a file. */
+        for (char *c = ret->message; *c; c++)
+            if ((unsigned char)*c < ' ' || *c == 0x7f)
+                *c = '?';
     }
     return rc;
 }

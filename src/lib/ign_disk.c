@@ -21,9 +21,15 @@ _Static_assert(sizeof(((struct ign_disk_info *)0)->base) ==
 
 static int disk_file_open(const char *what, const char *path, int flags, struct err *err)
 {
-    int fd = open(path, flags | O_CLOEXEC);
+    int fd = fd_open(path, flags), code = errno;
+    const char *way_out = "check the path";
 
-    return fd < 0 ? err_errno(err, "%s %s", what, path) : fd;
+    if (fd >= 0)
+        return fd;
+    if (code == EACCES || code == EROFS || code == EPERM)
+        way_out = (flags & O_ACCMODE) == O_RDWR ? "it is going to be written to: make it writable"
+                                                : "change its permissions";
+    return err_set(err, code, "%s %s: %s; %s", what, path, strerror(code), way_out);
 }
 
 static int disk_file_info(const char *path, struct ign_disk_info *ret, struct err *err)
@@ -31,6 +37,7 @@ static int disk_file_info(const char *path, struct ign_disk_info *ret, struct er
     CLEANUP(freep) struct disk_layer_info *layer = calloc(1, sizeof(*layer));
     CLEANUP(fd_closep) int fd = disk_file_open("disk", path, O_RDONLY, err);
     struct stat st;
+    int64_t end;
     int rc;
 
     if (fd < 0)
@@ -41,10 +48,14 @@ static int disk_file_info(const char *path, struct ign_disk_info *ret, struct er
         return err_errno(err, "disk %s", path);
     memset(ret, 0, sizeof(*ret));
     ret->used_bytes = (uint64_t)st.st_blocks * 512;
-    if (!disk_layer_is(fd)) {
-        int64_t end = disk_os_bytes(fd);
-        if (S_ISDIR(st.st_mode) || end < 0)
-            return err_set(err, EINVAL, "disk %s: neither a regular file nor a block device", path);
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+        return err_set(err, EINVAL, "disk %s: neither a regular file nor a block device", path);
+    end = disk_os_bytes(fd);
+    rc = end < 0 ? (int)end : disk_layer_is(fd);
+    if (rc < 0)
+        return err_set(err, -rc, "disk %s: read it: %s; %s", path, strerror(-rc),
+                       disk_way_out(-rc));
+    if (!rc) {
         ret->image_bytes = (uint64_t)end;
         return 0;
     }
@@ -94,11 +105,14 @@ static int disk_open_both(const char *path, const char *base, bool write, int *r
         return err_set(err, EINVAL,
                        "layer %s: its commit was interrupted; name the base to go on: --base %s",
                        path, info->base);
-    if (!base)
-        base = info->base;
-    *ret_base_fd = disk_file_open("base", base, flags, err);
+    *ret_base_fd = disk_file_open("base", base ? base : info->base, flags, err);
+    if (*ret_base_fd == -ENOENT && !base)
+        return err_set(err, ENOENT, "base %s: %s; if it was moved, name it: --base FILE",
+                       info->base, strerror(ENOENT));
     if (*ret_base_fd < 0)
         return *ret_base_fd;
+    if (!base)
+        base = info->base;
     return disk_open_fd(*ret_base_fd, base, !write, ret_base, err);
 }
 

@@ -34,8 +34,7 @@ static int files_open(struct ign_files *files, const char *what, const struct ig
         return 0;
     if (fd < 0) {
         bool made;
-        fd = flags & O_CREAT ? fd_open_or_make(file->path, &made)
-                             : open(file->path, flags | O_CLOEXEC);
+        fd = flags & O_CREAT ? fd_open_or_make(file->path, &made) : fd_open(file->path, flags);
         if (fd < 0)
             return err_errno(err, "%s %s", what, file->path);
         ign_files_keep(files, fd);
@@ -66,7 +65,8 @@ static int files_open_drive(struct ign_files *files, const struct ign_drive *dri
     fd = fd_temp(err);
     if (fd < 0)
         return fd;
-    ret->layer = (struct machine_file){ .fd = ign_files_keep(files, fd), .name = "(temporary)" };
+    ret->layer = (struct machine_file){ .fd = ign_files_keep(files, fd),
+                                        .name = "(temporary, in $TMPDIR or /tmp)" };
     return 0;
 }
 

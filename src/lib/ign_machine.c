@@ -178,14 +178,14 @@ void ign_machine_stop(struct ign_machine *ign)
 int ign_machine_wait(struct ign_machine *ign, enum ign_end *ret_end, struct ign_error *ret_err)
 {
     struct err err = { 0 };
-    bool started;
+    bool ended;
 
     lock_take(&ign->lock);
-    started = ign->state != STATE_CREATED;
-    while (started && ign->state != STATE_ENDED)
+    while (ign->state == STATE_RUNNING || ign->state == STATE_PAUSED)
         cond_wait(&ign->cond, &ign->lock);
+    ended = ign->state == STATE_ENDED; /* else it never started, or a start has failed meanwhile */
     lock_drop(&ign->lock);
-    if (!started)
+    if (!ended)
         return ign_error_set(ret_err, &err,
                              err_set(&err, EINVAL, "wait: the machine was not started yet"));
     if (ret_end)

@@ -21,7 +21,7 @@
 /* A second request this soon belongs to the first: it was sent to the process and to its group. */
 #define STOP_ECHO_MS 1000
 
-static const int watched[] = { SIGTERM, SIGINT, SIGHUP, SIGCONT };
+static const int watched[] = { SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT };
 
 /* For the signal handlers: one monitor a process. */
 static volatile sig_atomic_t monitor_signal_fd = -1;
@@ -48,12 +48,15 @@ static void monitor_on_signal(int sig)
     errno = saved;
 }
 
+/* What the caller has us ignore stays ignored: nohup(1), and a shell's jobs in the background. */
 static void monitor_handlers(void (*handler)(int))
 {
-    struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
+    struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
 
     for (size_t i = 0; i < ARRAY_LEN(watched); i++)
-        sigaction(watched[i], &sa, NULL);
+        if (watched[i] == SIGCONT || sigaction(watched[i], NULL, &old) < 0 ||
+            old.sa_handler != SIG_IGN)
+            sigaction(watched[i], &sa, NULL);
 }
 
 /* In the child: become the VMM. */
@@ -70,6 +73,7 @@ NORETURN static void monitor_child(const struct monitor_config *config, struct m
     /* The terminal's signals go to the monitor, which asks us to end in good order. */
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGTSTP, SIG_DFL);
     signal(SIGCONT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     status = config->vmm(config->ctx, &link, text + 1);
@@ -88,6 +92,19 @@ static void monitor_ask_to_stop(struct monitor *monitor)
         kill(monitor->vmm, SIGKILL);
 }
 
+/* Stop as the signal would have had it: not every shell gives a stopped program's terminal its
+ * modes back. */
+static void monitor_suspend(struct monitor *monitor)
+{
+    struct sigaction stop = { .sa_handler = SIG_DFL }, old;
+
+    term_restore(&monitor->term);
+    sigaction(SIGTSTP, &stop, &old);
+    raise(SIGTSTP); /* nothing happens where nobody could continue us */
+    sigaction(SIGTSTP, &old, NULL);
+    term_again(&monitor->term);
+}
+
 static void monitor_signals(struct monitor *monitor, uint64_t *deadline_ns)
 {
     uint64_t now_ns = clock_mono_ns();
@@ -95,8 +112,11 @@ static void monitor_signals(struct monitor *monitor, uint64_t *deadline_ns)
 
     if (read(monitor->signals[0], &sig, 1) != 1)
         return;
-    if (sig == SIGCONT) {
-        term_again(&monitor->term);
+    if (sig == SIGTSTP || sig == SIGCONT) {
+        if (sig == SIGTSTP)
+            monitor_suspend(monitor);
+        else
+            term_again(&monitor->term);
         return;
     }
     if (monitor->ended_by) {

@@ -175,9 +175,15 @@ static int devmgr_open_drive(const struct machine_drive *drive, struct disk **re
 {
     bool layered = drive->layer.fd >= 0;
     struct disk *disk = NULL;
-    int rc =
-        disk_open_fd(drive->file.fd, drive->file.name, drive->read_only || layered, &disk, err);
+    int rc = disk_layer_is(drive->file.fd);
 
+    /* As an image it would be nonsense to the guest, which would spoil it. */
+    if (rc > 0)
+        return err_set(err, EINVAL,
+                       "disk %s: a copy-on-write layer, no image; give its base, with the layer "
+                       "behind ,overlay= (ignition disk info tells its base)",
+                       drive->file.name);
+    rc = disk_open_fd(drive->file.fd, drive->file.name, drive->read_only || layered, &disk, err);
     if (rc == 0 && layered) {
         struct disk *base = disk;
         rc = devmgr_open_layer(drive, base, &disk, err);

@@ -1,7 +1,7 @@
 /*
  * Life cycle of a machine: build, run, restart, tear down.
  *
- * A restart is a new power-on in place: vCPUs and the engine's machine go, devices reset, RAM is
+ * A restart is a new power-on in place: devices reset, vCPUs and the engine's machine go, RAM is
  * given back, and the boot path runs again. There is no second way to start.
  */
 #include <errno.h>
@@ -91,8 +91,12 @@ static int machine_power_on(struct machine *machine, struct err *err)
     return rc;
 }
 
+/* While paused. A reset device leaves its line alone, whoever comes: the console's writer is not
+ * held by a pause. */
 static void machine_power_off(struct machine *machine)
 {
+    if (machine->devs)
+        devmgr_reset(machine->devs);
     vcpu_join_all(machine);
     if (machine->hv)
         machine->config.engine->destroy(machine->hv);
@@ -182,7 +186,6 @@ static void machine_restart(struct machine *machine)
     pause_take(machine);
     devmgr_hold(machine->devs); /* a request that ends raises a line of the engine's machine */
     machine_power_off(machine);
-    devmgr_reset(machine->devs);
     gmem_clear(machine->mem);
     rc = machine_power_on(machine, &err);
     if (rc < 0)

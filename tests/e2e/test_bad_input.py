@@ -54,6 +54,14 @@ def test_wrong_usage(program, guest, options, words):
     refused(ignition(program, "boot", guest / "Image", *options), 2, *words)
 
 
+def test_a_pipe_is_refused_and_not_waited_for(program, guest, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    refused(ignition(program, "boot", fifo), 1, str(fifo), "not a regular file")
+    for options in (["--initramfs", fifo], ["--disk", f"{fifo},ro"], ["--disk", f"{fifo},overlay"]):
+        refused(ignition(program, "boot", guest / "Image", *options), 1, str(fifo), "regular file")
+
+
 def test_no_command_and_unknown_command(program):
     assert ignition(program).returncode == 2
     refused(ignition(program, "bot"), 2, "bot", "--help")

@@ -157,18 +157,50 @@ def test_a_failed_boot_leaves_no_layer(program, ext4, tmp_path, accel):
             assert path.exists() == stays
 
 
+def test_a_layer_is_no_image(program, ext4, tmp_path, accel):
+    layer, blob = tmp_path / "web.layer", tmp_path / "off.bin"
+    blob.write_bytes(struct.pack("<3I", 0x52800100, 0x72B08000, 0xD4000002))  # as below
+
+    def boot(spec):
+        return subprocess.run([str(program), "boot", str(blob), "--format", "raw", *accel, "--disk", str(spec)],
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+    assert boot(f"{ext4},overlay={layer}").returncode == 0
+    for spec in (layer, f"{layer},ro", f"{layer},overlay", f"{layer},overlay={tmp_path / 'new.layer'}"):
+        refused(boot(spec), layer, "copy-on-write layer", ",overlay=")
+    assert not (tmp_path / "new.layer").exists()
+
+
 def test_what_is_no_layer(program, ext4, tmp_path):
     missing = tmp_path / "missing"
-    refused(disk(program, "info", missing), missing, "No such file")
+    refused(disk(program, "info", missing), missing, "No such file", "check the path")
     refused(disk(program, "check", ext4), ext4, "not a layer")
     refused(disk(program, "commit", ext4), ext4, "not a layer")
-    refused(disk(program, "info", tmp_path), "neither")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path in (tmp_path, fifo, "/dev/null"):
+        refused(disk(program, "info", path), path, "neither")
     assert info(program, ext4)["kind"] == "raw"
     refused(disk(program, "melt", ext4), "melt", "info", status=2)
     refused(disk(program, "info"), "FILE", "path", status=2)
     refused(disk(program), "info, commit or check", status=2)
     refused(disk(program, "info", ext4, "--base", ext4), "--base", "disk info --help", status=2)
     refused(disk(program, "check", ext4, "--json"), "--json", "disk check --help", status=2)
+
+
+def test_a_base_with_control_characters_is_no_text_for_a_terminal(program, ext4, tmp_path, accel):
+    layer, blob = tmp_path / "web.layer", tmp_path / "off.bin"
+    base = tmp_path / "a\x1b[2J\nb\x7f.img"
+    blob.write_bytes(struct.pack("<3I", 0x52800100, 0x72B08000, 0xD4000002))  # as below
+    ext4.rename(base)
+    subprocess.run([str(program), "boot", str(blob), "--format", "raw", *accel, "--disk", f"{base},overlay={layer}"],
+                   stdin=subprocess.DEVNULL, check=True)
+    result = disk(program, "info", layer)
+    assert f"base       {tmp_path}/a?[2J?b?.img\n" in result.stdout
+    assert info(program, layer)["base"] == str(base)
+    assert disk(program, "check", layer).returncode == 0
+    base.unlink()
+    refused(disk(program, "check", layer), "a?[2J?b?.img: No such file")
 
 
 def test_names_of_any_bytes_are_json(program, tmp_path):
@@ -185,7 +217,7 @@ def test_names_of_any_bytes_are_json(program, tmp_path):
     (lambda layer, base: os.truncate(layer, 100_000), ["cut off"]),
     (lambda layer, base: base.write_bytes(b"y" + base.read_bytes()[1:]), ["base"]),
     (lambda layer, base: os.truncate(base, 1 << 20), ["bytes"]),
-    (lambda layer, base: base.unlink(), ["base", "No such file"]),
+    (lambda layer, base: base.unlink(), ["base", "No such file", "--base FILE"]),
     (lambda layer, base: layer.write_bytes(layer.read_bytes()[:8] + b"\x02" + layer.read_bytes()[9:]),
      ["version 2"]),
 ])

@@ -1,7 +1,9 @@
 """A host that fails: the guest sees I/O errors and lives on, the log says once what to do."""
 
 import errno
+import os
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -48,6 +50,25 @@ def full(tmp_path):
     return lambda size, **files: Full(tmp_path / "full", size, files)
 
 
+def test_a_new_layer_that_cannot_be_read_is_kept(start, program, hostio, ext4, tmp_path):
+    """A boot that fails removes a layer that it made, if that holds nothing: and only if that is known."""
+    layer, broken = tmp_path / "web.layer", tmp_path / "broken"
+    m = start("--disk", f"{ext4},overlay={layer}",
+              env={"LD_PRELOAD": str(hostio), "HOSTIO_FILE": str(layer),
+                   "HOSTIO_FAIL": f"read:1:0:{errno.EIO}:{broken}"}).shell()
+    m.ok("dd if=/dev/urandom of=/dev/vda bs=64k count=4 conv=fsync")
+    broken.touch()
+    os.kill(m.vmm_pid(), signal.SIGKILL)
+    assert m.wait() == 1
+    assert layer.exists()
+    result = subprocess.run([str(program), "disk", "check", str(layer)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    env = dict(os.environ, LD_PRELOAD=str(hostio), HOSTIO_FILE=str(layer), HOSTIO_FAIL=f"read:1:0:{errno.EIO}")
+    result = subprocess.run([str(program), "disk", "info", str(layer)], capture_output=True, text=True, check=False,
+                            env=env)
+    assert result.returncode == 1 and BROKEN in result.stderr, result.stdout + result.stderr
+
+
 def test_an_image_on_a_full_file_system(start, full, ext4):
     space = full("6m", **{"disk.img": ext4})
     m = start("--disk", space.folder / "disk.img", within=space.within).shell()
@@ -92,6 +113,13 @@ def test_a_layer_on_a_full_file_system(start, full, program, ext4, tmp_path):
     assert m.wait() == 0
     subprocess.run([str(program), "disk", "commit", str(kept)], check=True, capture_output=True)
     assert ext4.read_bytes()[:2 << 20] == b"g" * (2 << 20)
+
+
+def test_a_temporary_layer_on_a_full_file_system(start, full, ext4):
+    space = full("6m")
+    m = start("--disk", f"{ext4},overlay", within=space.within, env={"TMPDIR": str(space.folder)}).shell()
+    assert m.run("dd if=/dev/urandom of=/dev/vda bs=64k count=128 conv=fsync")[0] != 0
+    assert "$TMPDIR" in once(m, FULL, f"over {ext4}")  # else nobody knows where to make room
 
 
 def test_no_room_for_a_new_layer(full, program, guest, ext4, accel):

@@ -67,8 +67,8 @@ def test_console_keys(start):
     m.send("\x01a\r")  # a literal Ctrl-A
     m.expect(r"\^A")
     m.send("\x01x")
-    assert m.wait() == 0
-    assert not m.is_raw() if m.child.child_fd >= 0 else True
+    _finish(m)
+    assert m.child.exitstatus == 0
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -81,6 +81,32 @@ def test_a_signal_ends_the_machine_and_is_seen_by_the_parent(start, sig):
     _finish(m)
     assert m.child.signalstatus == sig
     _wait_gone(vmm)
+
+
+def test_a_signal_that_is_ignored_stays_ignored(start):
+    m = start(within=("sh", "-c", 'trap "" HUP INT; exec "$@"', "sh")).shell()
+    for sig in (signal.SIGHUP, signal.SIGINT):
+        os.kill(m.child.pid, sig)
+        assert m.ok("echo still here") == "still here"
+    os.kill(m.child.pid, signal.SIGTERM)
+    _finish(m)
+    assert m.child.signalstatus == signal.SIGTERM
+
+
+def test_a_stopped_machine_gives_the_terminal_back(start):
+    # A shell with job control that leaves the modes of the terminal alone.
+    m = start(within=("sh", "-mc", '"$@"; echo "sto""pped"; read -r line; fg', "sh")).shell()
+    (monitor,) = children(m.child.pid)
+    assert m.is_raw()
+    os.kill(monitor, signal.SIGTSTP)
+    m.expect("stopped")
+    assert not m.is_raw()
+    m.send("\r")
+    m.send("echo here-$((1 + 1))\r")
+    m.expect("here-2")
+    assert m.is_raw()
+    m.send("poweroff -f\r")
+    _finish(m)
 
 
 def test_sigterm_to_the_vmm_ends_in_good_order(start):

@@ -39,6 +39,15 @@ def test_linux_has_the_macos_build_and_no_stage_of_a_mac():
         check.select(["hvf"], mac=False)
 
 
+def test_half_a_report_is_a_failure_and_no_end_of_the_check(tmp_path):
+    report = tmp_path / "log.xml"
+    report.write_text('<testsuite><testcase name="a"/></testsuite>', encoding="ascii")
+    assert (check.read_junit(report).passed, check.read_junit(report).failed) == (1, 0)
+    report.write_text('<testsuite><testcase name="a"/><testc', encoding="ascii")
+    counts = check.read_junit(report)
+    assert counts.failed == 1 and str(report) in counts.note
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="this is a Mac")
 def test_check_mac_elsewhere_says_what_it_is_for():
     done = subprocess.run([ROOT / "tools" / "check-mac.sh"], capture_output=True, text=True, check=False)

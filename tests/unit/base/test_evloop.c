@@ -23,6 +23,7 @@ struct fixture {
     struct ev_task *task, *task2;
     struct ev_fd *ev;
     struct ev_timer *timer, *timer2;
+    int fd;
 };
 
 static int setup(void **state)
@@ -238,6 +239,62 @@ static void test_a_wake_from_the_handler_is_a_new_one(void **state)
     evloop_run(f->loop);
     assert_int_equal(f->count, 3);
     ev_task_del(f->task);
+}
+
+static void again_for_ever(void *ctx)
+{
+    struct fixture *f = ctx;
+
+    if (++f->count == 10 && f->fd >= 0)
+        assert_int_equal(fd_write_full(f->fd, "x", 1), 0);
+    if (f->count < 100000)
+        ev_task_wake(f->task);
+    else
+        evloop_stop(f->loop);
+}
+
+static void stop_when_readable(void *ctx, int fd, unsigned events)
+{
+    struct fixture *f = ctx;
+
+    (void)fd;
+    (void)events;
+    f->other++;
+    evloop_stop(f->loop);
+}
+
+static void stop_from_timer(void *ctx)
+{
+    stop_when_readable(ctx, -1, 0);
+}
+
+/* A device that never runs out of work must not keep the user's keys from being read. */
+static void test_a_busy_task_leaves_descriptors_and_timers_their_turn(void **state)
+{
+    struct fixture *f = *state;
+    unsigned read_one;
+    int fds[2];
+
+    assert_int_equal(fd_socketpair(fds), 0);
+    f->fd = fds[1];
+    f->ev = ev_fd_add(f->loop, fds[0], EV_IN, stop_when_readable, f);
+    f->task = ev_task_add(f->loop, again_for_ever, f);
+    f->timer = ev_timer_add(f->loop, stop_from_timer, f);
+    ev_task_wake(f->task);
+    evloop_run(f->loop);
+    read_one = f->other;
+    ev_fd_del(f->ev);
+    f->fd = -1;
+    f->count = f->other = 0;
+    ev_timer_set(f->timer, 1);
+    ev_task_wake(f->task);
+    evloop_run(f->loop);
+    ev_timer_del(f->timer);
+    ev_task_del(f->task);
+    fd_close(fds[0]);
+    fd_close(fds[1]);
+    assert_int_equal(read_one, 1);
+    assert_int_equal(f->other, 1);
 }
 
 static void delete_other_task(void *ctx)
@@ -459,6 +516,7 @@ int main(void)
         T(test_a_call_runs_on_the_loops_thread),
         T(test_wakes_before_the_run_count_once),
         T(test_a_wake_from_the_handler_is_a_new_one),
+        T(test_a_busy_task_leaves_descriptors_and_timers_their_turn),
         T(test_deleting_woken_tasks),
         T(test_reading_is_level_triggered),
         T(test_watched_events_can_change),

@@ -811,6 +811,28 @@ static void test_commit_on_a_failing_host(void **state)
     assert_true(at > 8);
 }
 
+/* A header that was written, and is not known to be on the medium, gets there before anything that
+ * stands on it. */
+static void test_a_commit_goes_on_from_a_safe_header(void **state)
+{
+    struct rig *rig = rig_create();
+    struct disk *disk = open_layer(rig), *base;
+    struct err err;
+
+    assert_int_equal(fill_at(disk, 'x', 2 * LAYER_CLUSTER, 0), 0);
+    disk_close(disk);
+    base = open_base(rig, false);
+    host_breaks(2, 0, EIO); /* the flush of the header */
+    assert_int_equal(disk_layer_commit(rig->layer_fd, "web", base, &err), -EIO);
+    assert_true(info_of(rig).committing);
+    host_heals();
+    assert_int_equal(disk_layer_commit(rig->layer_fd, "web", base, &err), 0);
+    assert_int_equal(order[0], 'w');
+    assert_int_equal(order[1], 's');
+    disk_close(base);
+    rig_destroy(rig);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -831,6 +853,7 @@ int main(void)
         cmocka_unit_test(test_killed_at_random),
         cmocka_unit_test(test_commit),
         cmocka_unit_test(test_commit_on_a_failing_host),
+        cmocka_unit_test(test_a_commit_goes_on_from_a_safe_header),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -569,6 +569,87 @@ static void test_creation_fails_whole(void **state)
     rig_free(rig);
 }
 
+/*
+ * An engine that takes its time to go, and counts who still reaches for a line of its machine then.
+ * Until then the console's reader stands still, so that the guest's transmitter waits.
+ */
+static struct late {
+    const struct hv_ops *real;
+    struct hv_ops ops;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool going;
+    unsigned calls;
+} late = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
+
+static void late_read(void *ctx, const void *data, size_t len)
+{
+    (void)ctx;
+    (void)data;
+    (void)len;
+    pthread_mutex_lock(&late.lock);
+    while (!late.going)
+        pthread_cond_wait(&late.cond, &late.lock);
+    pthread_mutex_unlock(&late.lock);
+}
+
+static void late_set_spi(struct hv *hv, unsigned spi, bool level)
+{
+    pthread_mutex_lock(&late.lock);
+    late.calls += late.going;
+    pthread_mutex_unlock(&late.lock);
+    late.real->set_spi(hv, spi, level);
+}
+
+static void late_destroy(struct hv *hv)
+{
+    static const struct timespec nap = { .tv_nsec = 200000000 };
+
+    pthread_mutex_lock(&late.lock);
+    late.going = true;
+    pthread_cond_broadcast(&late.cond);
+    pthread_mutex_unlock(&late.lock);
+    nanosleep(&nap, NULL); /* what comes too late comes now */
+    late.real->destroy(hv);
+}
+
+static int late_create(const struct hv_config *config, struct hv **ret_hv, struct err *err)
+{
+    int rc = late.real->create(config, ret_hv, err);
+
+    if (rc == 0) {
+        late.ops = *(*ret_hv)->ops;
+        late.ops.set_spi = late_set_spi;
+        (*ret_hv)->ops = &late.ops;
+    }
+    return rc;
+}
+
+static void test_no_device_reaches_for_an_engine_that_goes(void **state)
+{
+    struct rig *rig = rig_new(sleep_for_ever, sizeof(sleep_for_ever));
+    struct hv_ops engine = *rig->config.engine;
+    bool waits = false;
+
+    late.real = rig->config.engine;
+    engine.create = late_create;
+    engine.destroy = late_destroy;
+    rig->config.engine = &engine;
+    rig->config.console.sink = late_read;
+    assert_int_equal(machine_create(&rig->config, &rig->machine, &rig->err), 0);
+    rig_run(rig);
+    bus_write(&rig->machine->bus, MAP_UART_BASE + 1, 1, 2); /* IER: transmitter empty */
+    for (unsigned i = 0; i < 1 << 20 && !waits; i++) {
+        bus_write(&rig->machine->bus, MAP_UART_BASE, 1, 'x');
+        waits = !(bus_read(&rig->machine->bus, MAP_UART_BASE + 5, 1) & 0x20); /* LSR: THRE */
+    }
+    assert_true(waits);
+    machine_stop(rig->machine);
+    assert_int_equal(rig_join(rig), MACHINE_STOPPED);
+    rig_free(rig);
+    assert_int_equal(late.calls, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -589,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_two_machines_in_one_process),
         cmocka_unit_test(test_a_vcpu_that_cannot_be_made_says_why),
         cmocka_unit_test(test_creation_fails_whole),
+        cmocka_unit_test(test_no_device_reaches_for_an_engine_that_goes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
