@@ -24,6 +24,7 @@
 #define BLOCK_MAX (2 * MIB)
 #define EL1H      UINT64_C(5)
 
+#define SCTLR_SA0    BIT(4)
 #define FPCR_DN      BIT(25)
 #define FPSR_IXC_BIT BIT(4)
 #define NAN_1        UINT64_C(0x7ff8000000000001) /* quiet, with a payload */
@@ -43,6 +44,7 @@ enum {
     IC_IALLU = 0xd508751f,
     IC_IVAU_X1 = 0xd50b7521,
     ISB = 0xd5033fdf,
+    LDR_X0_SP = 0xf94003e0,
     MOV_X0_1 = 0xd2800020,
     MOV_X0_2 = 0xd2800040,
     MSR_FPCR_X5 = 0xd51b4405,
@@ -152,6 +154,31 @@ static void test_a_change_of_what_follows_a_block_is_noticed(void **state)
     rig_poke(rig, CODE + 64, NOP); /* now the first comparison is seen */
     run(rig, CODE + 56);
     assert_int_equal(rig->c->sys.spsr_el1 & NZCV_Z, NZCV_Z);
+}
+
+/* SP moves by a register: what was known of its alignment is not known any more. */
+static void test_a_stack_pointer_is_checked_again_when_it_has_moved(void **state)
+{
+    static const uint32_t moves[] = {
+        0x8b2163ff, /* add sp, sp, x1 */
+        0xcb2163ff, /* sub sp, sp, x1 */
+        0x8b216fff, /* add sp, sp, x1, lsl #3 */
+        0x910023ff, /* add sp, sp, #8 */
+    };
+    struct rig *rig = *state;
+    struct cpu *c = rig->c;
+
+    c->sys.sctlr_el1 |= SCTLR_SA0;
+    mmu_update(c);
+    for (unsigned n = 0; n < ARRAY_LEN(moves); n++) {
+        RIG_PUT(rig, CODE, LDR_X0_SP, moves[n], LDR_X0_SP, SVC);
+        c->x[1] = moves[n] == 0x8b216fff ? 1 : 8;
+        rig_enter(rig, CODE, 0);
+        c->x[REG_SP] = DATA + 0x100;
+        assert_int_equal(rig_run(rig), CPU_STOP_HVC);
+        assert_int_equal(FIELD_GET(ESR_EC, c->sys.esr_el1), EC_SP_ALIGN);
+        assert_int_equal(c->sys.elr_el1, CODE + 8);
+    }
 }
 
 static void test_old_code_runs_until_it_is_invalidated(void **state)
@@ -481,6 +508,7 @@ int main(void)
         TEST(test_what_a_translator_is_for, setup),
         TEST(test_a_guest_changes_its_own_code, setup),
         TEST(test_a_change_of_what_follows_a_block_is_noticed, setup),
+        TEST(test_a_stack_pointer_is_checked_again_when_it_has_moved, setup),
         TEST(test_old_code_runs_until_it_is_invalidated, setup),
         TEST(test_another_vcpu_changes_code_that_runs, setup_two),
         TEST(test_a_tiny_cache_is_emptied_over_and_over, setup_two_tiny),
