@@ -48,6 +48,9 @@ static const struct a64_insn *locate(struct cpu *c, const struct where *where)
     return c->insn = &page->insn[where->insn];
 }
 
+/* The handler decodes the word that is there now, which may have become a branch since the block
+ * was made: B, BL, BRK, NOP and others may be replaced by each other while they are executed (Arm
+ * DDI 0487, B2.2.5). */
 bool jit_handle(struct cpu *c, uint64_t packed)
 {
     struct where where = unpack(packed);
@@ -59,6 +62,10 @@ bool jit_handle(struct cpu *c, uint64_t packed)
     c->insn = NULL;
     if (!next)
         return false;
+    if (UNLIKELY(next != i + 1)) {
+        c->pc = cpu_insn_va(c, next);
+        return false;
+    }
     c->retired += where.count;
     return true;
 }

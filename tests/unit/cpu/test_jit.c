@@ -37,6 +37,7 @@ enum {
     B_NEXT = 0x14000001,
     BLR_X1 = 0xd63f0020,
     BR_X1 = 0xd61f0020,
+    BRK = 0xd4200000,
     DC_CVAU_X1 = 0xd50b7b21,
     DSB = 0xd5033b9f,
     FADD_D0 = 0x1e622820, /* fadd d0, d1, d2 */
@@ -228,6 +229,28 @@ static void test_another_vcpu_changes_code_that_runs(void **state)
         assert_int_equal((uintptr_t)stop, CPU_STOP_HVC);
         assert_int_equal(other->x[0], 2);
     }
+}
+
+/* A breakpoint of which the block still knows becomes a branch, before anybody is told: either is
+ * right, and nothing else. */
+static void test_a_breakpoint_becomes_a_branch(void **state)
+{
+    struct rig *rig = *state;
+    struct cpu *other = rig_add_cpu(rig, 1);
+    uint64_t retired;
+
+    RIG_PUT(rig, CODE, BRK, MOV_X0_1, SVC, MOV_X0_2, SVC);
+    rig_enter(rig, CODE, 0);
+    assert_int_equal(rig_run(rig), CPU_STOP_HVC);
+    assert_int_equal(FIELD_GET(ESR_EC, rig->c->sys.esr_el1), EC_BRK64);
+    overwrite(rig, CODE, 0x14000003 /* b to the second mov */);
+    retired = other->retired;
+    rig_enter_cpu(other, CODE, 0);
+    assert_int_equal(cpu_run(other), CPU_STOP_HVC);
+    if (FIELD_GET(ESR_EC, other->sys.esr_el1) == EC_BRK64)
+        return;
+    assert_int_equal(other->x[0], 2);
+    assert_int_equal(other->retired - retired, 3 + 1);
 }
 
 /* Blocks of two instructions, one after the other. */
@@ -511,6 +534,7 @@ int main(void)
         TEST(test_a_stack_pointer_is_checked_again_when_it_has_moved, setup),
         TEST(test_old_code_runs_until_it_is_invalidated, setup),
         TEST(test_another_vcpu_changes_code_that_runs, setup_two),
+        TEST(test_a_breakpoint_becomes_a_branch, setup_two),
         TEST(test_a_tiny_cache_is_emptied_over_and_over, setup_two_tiny),
         TEST(test_a_call_at_the_end_of_a_page_returns_to_the_next, setup),
         TEST(test_recursion_is_deeper_than_the_ring, setup),
