@@ -91,6 +91,12 @@ static int setup_two_tiny(void **state)
     return setup_with(state, 2, (struct jit_config){ .bytes = JIT_CODE_MIN });
 }
 
+/* Many vCPUs have room for few predecoded pages each. */
+static int setup_many(void **state)
+{
+    return setup_with(state, 32, (struct jit_config){ .bytes = 4 * MIB });
+}
+
 static int setup_lockstep(void **state)
 {
     return setup_with(state, 1, (struct jit_config){ .bytes = 4 * MIB, .lockstep = true });
@@ -357,6 +363,43 @@ static void test_another_page_behind_an_address(void **state)
     }
 }
 
+/* The TLB's contexts are used up, and handed out anew, when a fetch from inside translated code
+ * drops all predecoded pages. A jump cache that still has what one of them stood for before has
+ * code that is not there any more. */
+static void test_contexts_are_handed_out_anew_amid_translated_code(void **state)
+{
+    struct rig *rig = *state;
+    struct cpu *c = rig->c;
+    gva_t va = PAGES + 5 * 0x1000 + 0x800; /* not in the chain's slots of the jump cache */
+    unsigned pages = (DATA - CHAIN) / 0x1000 - 1, wraps;
+
+    for (unsigned n = 0; n < pages; n++)
+        RIG_PUT(rig, CHAIN + n * 0x1000, 0x8b020021 /* add x1, x1, x2 */, BR_X1);
+    RIG_PUT(rig, CHAIN + pages * 0x1000, 0xd61f0060 /* br x3 */);
+    RIG_PUT(rig, DATA + 0x800, MOV_X0_1, SVC);
+    RIG_PUT(rig, DATA + 0x1800, MOV_X0_2, SVC);
+    RIG_PUT(rig, CODE, MOV_X0_1, SVC);
+    run(rig, CODE); /* nothing is left to be done when cpu_run() begins */
+
+    /* As code of many pages, and TLBI VMALLE1, have it in the long run. */
+    map_page(rig, 5, DATA, true);
+    do
+        mmu_flush_all(c);
+    while (c->tlb->base[0] >> 2 != 1);
+    assert_int_equal(run(rig, va), 1);
+    map_page(rig, 5, DATA + 0x1000, true);
+    while (c->tlb->next < TLB_CONTEXTS - 1)
+        mmu_flush_all(c);
+    for (gpa_t gpa = EL1_CODE; gpa < EL1_CODE + 400 * 0x1000; gpa += 0x1000)
+        assert_non_null(code_get(c, gpa, rig_ptr(rig, gpa)));
+    wraps = c->tlb->wraps;
+    c->x[1] = CHAIN;
+    c->x[2] = 0x1000;
+    c->x[3] = va;
+    assert_int_equal(run(rig, CHAIN), 2);
+    assert_int_equal(c->tlb->wraps, wraps + 1);
+}
+
 /* The caller's page changes while it calls: the return is to what lies there now. */
 static void test_a_return_to_a_page_that_was_replaced(void **state)
 {
@@ -539,6 +582,7 @@ int main(void)
         TEST(test_a_call_at_the_end_of_a_page_returns_to_the_next, setup),
         TEST(test_recursion_is_deeper_than_the_ring, setup),
         TEST(test_another_page_behind_an_address, setup),
+        TEST(test_contexts_are_handed_out_anew_amid_translated_code, setup_many),
         TEST(test_a_return_to_a_page_that_was_replaced, setup),
         TEST(test_floating_point_state_changes_between_blocks, setup),
         TEST(test_a_jump_cannot_reach_another_state, setup),
