@@ -163,6 +163,28 @@ static void test_a_change_of_what_follows_a_block_is_noticed(void **state)
     assert_int_equal(rig->c->sys.spsr_el1 & NZCV_Z, NZCV_Z);
 }
 
+/* Words that would set flags, or leave them alone, if they were not reserved: an exception shows
+ * the flags from before. */
+static void test_flags_are_there_at_an_undefined_word(void **state)
+{
+    static const uint32_t words[] = {
+        0xab211c00, /* adds x0, x0, w1, uxtb #7 */
+        0xf27ffc00, /* ands x0, x0, # all ones */
+        0x8bc00000, /* add x0, x0, x0, ror #0 */
+    };
+    struct rig *rig = *state;
+
+    for (unsigned n = 0; n < ARRAY_LEN(words); n++) {
+        RIG_PUT(rig, CODE, 0xf100001f /* cmp x0, #0 */, B_NEXT, words[n], SUBS_X3_1, SVC);
+        rig->c->x[0] = 0;
+        rig_enter(rig, CODE, 0);
+        assert_int_equal(rig_run(rig), CPU_STOP_HVC);
+        assert_int_equal(FIELD_GET(ESR_EC, rig->c->sys.esr_el1), EC_UNKNOWN);
+        assert_int_equal(rig->c->sys.elr_el1, CODE + 8);
+        assert_int_equal(rig->c->sys.spsr_el1 & NZCV_Z, NZCV_Z);
+    }
+}
+
 /* SP moves by a register: what was known of its alignment is not known any more. */
 static void test_a_stack_pointer_is_checked_again_when_it_has_moved(void **state)
 {
@@ -574,6 +596,7 @@ int main(void)
         TEST(test_what_a_translator_is_for, setup),
         TEST(test_a_guest_changes_its_own_code, setup),
         TEST(test_a_change_of_what_follows_a_block_is_noticed, setup),
+        TEST(test_flags_are_there_at_an_undefined_word, setup),
         TEST(test_a_stack_pointer_is_checked_again_when_it_has_moved, setup),
         TEST(test_old_code_runs_until_it_is_invalidated, setup),
         TEST(test_another_vcpu_changes_code_that_runs, setup_two),
