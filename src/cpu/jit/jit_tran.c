@@ -287,7 +287,7 @@ static void emit_look_again(struct jit_tran *t)
     x64_mi(&t->e, G_SUB, 1, RBP, JIT_AT(retired), 1);
     emit_leave(t, 4 * (int64_t)(t->first + t->n));
     t->block->count = (uint16_t)t->n; /* the branch is another block's, and wants its flags */
-    t->block->flags_lost = false;
+    t->block->flags_lost = !t->want[t->n];
     t->ended = true;
 }
 

@@ -575,6 +575,19 @@ static void test_lockstep_goes_on_where_both_are_the_same(void **state)
     test_a_guest_changes_its_own_code(state);
 }
 
+/* The block ends in front of its branch, whose target has no use for flags either. */
+static void test_lockstep_knows_which_flags_a_shorter_block_lost(void **state)
+{
+    struct rig *rig = *state;
+    struct cpu *c = rig->c;
+
+    RIG_PUT(rig, CODE, SUBS_X3_1, FADD_D0, B_NEXT, SUBS_X3_1, SVC);
+    c->fpsr = 0;
+    c->x[3] = 1;
+    run(rig, CODE);
+    assert_int_equal(c->x[3], UINT64_MAX);
+}
+
 static void test_what_a_translator_is_for(void **state)
 {
     struct rig *rig = *state;
@@ -612,6 +625,7 @@ int main(void)
         TEST(test_lockstep_finds_a_wrong_register, setup_lockstep),
         TEST(test_lockstep_finds_wrong_memory, setup_lockstep),
         TEST(test_lockstep_goes_on_where_both_are_the_same, setup_lockstep),
+        TEST(test_lockstep_knows_which_flags_a_shorter_block_lost, setup_lockstep),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
