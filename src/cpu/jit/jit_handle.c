@@ -1,4 +1,5 @@
 /* Calls of the interpreter's handlers from translated code. */
+#include "cpu/exc.h"
 #include "cpu/jit/jit_int.h"
 
 #define WHERE_COUNT 7 /* bits of struct where, packed into one number */
@@ -42,6 +43,11 @@ static const struct a64_insn *locate(struct cpu *c, const struct where *where)
         c, where->page, (const uint32_t *)(void *)(range->host + (where->page - range->gpa)));
 
     c->retired -= where->count;
+    if (UNLIKELY(!page)) {
+        c->retired += where->insn - where->block;
+        c->pc = c->jit_va + 4 * (gva_t)where->insn;
+        exc_stop(c, "the host has no memory left for predecoded instructions");
+    }
     c->page = page;
     c->page_va = c->jit_va;
     c->block = &page->insn[where->block];
