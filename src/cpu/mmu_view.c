@@ -22,7 +22,7 @@ void mmu_update(struct cpu *c)
     if (!(c->sys.tcr_el1 & TCR_AS))
         asid &= 0xff;
     tlb_select(c->tlb, c->sys.sctlr_el1 & SCTLR_M, asid);
-    jit_forget_returns(c);
+    jit_forget_contexts(c);
     mmu_update_view(c);
 }
 

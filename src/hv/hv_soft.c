@@ -144,6 +144,8 @@ static int soft_create(const struct hv_config *config, struct hv **ret_hv, struc
 
 static void soft_forget_all(struct soft *soft)
 {
+    if (soft->soc.jit)
+        jit_kill_all(soft->soc.jit);
     for (unsigned i = 0; i < soft->hv.vcpus; i++) {
         if (soft->vcpus[i].cpu)
             cpu_request(soft->vcpus[i].cpu, CPU_REQ_CODE);

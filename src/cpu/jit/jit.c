@@ -111,7 +111,7 @@ static struct jit_jump *jump_slot(struct cpu *c, gva_t va)
     return &cpu_jumps(c)->jump[va >> 2 & (JIT_JUMPS - 1)];
 }
 
-void jit_forget_returns(struct cpu *c)
+static void forget_returns(struct cpu *c)
 {
     memset(c->jit_ring, 0, sizeof(c->jit_ring));
 }
@@ -119,14 +119,25 @@ void jit_forget_returns(struct cpu *c)
 void jit_forget_all(struct cpu *c)
 {
     memset(cpu_jumps(c), 0, sizeof(struct jit_jumps));
-    jit_forget_returns(c);
+    forget_returns(c);
+}
+
+/* Whatever has the TLB start anew, at any time (code_get() may), may be followed by a look-up. */
+void jit_forget_contexts(struct cpu *c)
+{
+    if (LIKELY(c->jit_wraps == c->tlb->wraps)) {
+        forget_returns(c);
+        return;
+    }
+    c->jit_wraps = c->tlb->wraps;
+    jit_forget_all(c);
 }
 
 void jit_forget_va(struct cpu *c, gva_t va)
 {
     memset(jump_slot(c, align_down(va, CODE_PAGE_SIZE)), 0,
            CODE_PAGE_INSNS * sizeof(struct jit_jump));
-    jit_forget_returns(c);
+    forget_returns(c);
 }
 
 /* All vCPUs are outside, and whoever wants in waits for the lock. */
@@ -174,9 +185,8 @@ bool jit_come_in(struct cpu *c, struct jit *jit)
         atomic_store(&c->in_jit, true);
     }
     generation = atomic_load(&jit->generation);
-    if (UNLIKELY(c->jit_generation != generation || c->jit_wraps != c->tlb->wraps)) {
+    if (UNLIKELY(c->jit_generation != generation)) {
         c->jit_generation = generation;
-        c->jit_wraps = c->tlb->wraps;
         jit_forget_all(c);
     }
     return true;

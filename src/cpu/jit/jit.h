@@ -71,7 +71,7 @@ void jit_kill(struct jit *jit, gpa_t gpa, uint64_t len);
 /* TLB maintenance of this vCPU: jumps to pages that va may lie in, or all. */
 void jit_forget_va(struct cpu *c, gva_t va);
 void jit_forget_all(struct cpu *c);
-void jit_forget_returns(struct cpu *c); /* the translation regime has changed */
+void jit_forget_contexts(struct cpu *c); /* others are in force, maybe with numbers used before */
 
 /* IC IALLU, or the host has changed memory: everything is translated again. Any thread; the caller
  * makes the other vCPUs look. */

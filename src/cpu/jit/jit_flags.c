@@ -84,7 +84,9 @@ static bool dead_at(struct jit_tran *t, unsigned way, int64_t offset)
     t->block->peek[way] = (uint16_t)(offset / 4);
     for (unsigned n = 0; n < JIT_PEEK && offset < CODE_PAGE_SIZE; n++, offset += 4) {
         uint32_t word = __atomic_load_n(&t->words[offset / 4], __ATOMIC_RELAXED);
-        unsigned use = flags_use(a64_match(word));
+        struct a64_insn insn;
+        unsigned use =
+            flags_use(a64_decode_for(&insn, word, (unsigned)offset, t->c->soc->model->features));
 
         if (use & (FLAGS_READ | FLAGS_EXIT))
             return false;

@@ -1,4 +1,5 @@
 /* Calls of the interpreter's handlers from translated code. */
+#include "cpu/exc.h"
 #include "cpu/jit/jit_int.h"
 
 #define WHERE_COUNT 7 /* bits of struct where, packed into one number */
@@ -42,12 +43,20 @@ static const struct a64_insn *locate(struct cpu *c, const struct where *where)
         c, where->page, (const uint32_t *)(void *)(range->host + (where->page - range->gpa)));
 
     c->retired -= where->count;
+    if (UNLIKELY(!page)) {
+        c->retired += where->insn - where->block;
+        c->pc = c->jit_va + 4 * (gva_t)where->insn;
+        exc_stop(c, "the host has no memory left for predecoded instructions");
+    }
     c->page = page;
     c->page_va = c->jit_va;
     c->block = &page->insn[where->block];
     return c->insn = &page->insn[where->insn];
 }
 
+/* The handler decodes the word that is there now, which may have become a branch since the block
+ * was made: B, BL, BRK, NOP and others may be replaced by each other while they are executed (Arm
+ * DDI 0487, B2.2.5). */
 bool jit_handle(struct cpu *c, uint64_t packed)
 {
     struct where where = unpack(packed);
@@ -59,6 +68,10 @@ bool jit_handle(struct cpu *c, uint64_t packed)
     c->insn = NULL;
     if (!next)
         return false;
+    if (UNLIKELY(next != i + 1)) {
+        c->pc = cpu_insn_va(c, next);
+        return false;
+    }
     c->retired += where.count;
     return true;
 }

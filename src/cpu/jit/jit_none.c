@@ -48,7 +48,7 @@ void jit_forget_all(struct cpu *c)
     (void)c;
 }
 
-void jit_forget_returns(struct cpu *c)
+void jit_forget_contexts(struct cpu *c)
 {
     (void)c;
 }

@@ -287,8 +287,19 @@ static void emit_look_again(struct jit_tran *t)
     x64_mi(&t->e, G_SUB, 1, RBP, JIT_AT(retired), 1);
     emit_leave(t, 4 * (int64_t)(t->first + t->n));
     t->block->count = (uint16_t)t->n; /* the branch is another block's, and wants its flags */
-    t->block->flags_lost = false;
+    t->block->flags_lost = !t->want[t->n];
     t->ended = true;
+}
+
+/* Constants added to SP that are multiples of 16 leave it as aligned as it was. */
+static bool moves_sp(const struct jit_tran *t)
+{
+    const struct a64_insn *i = jit_insn(t);
+    unsigned op = t->op[t->n];
+
+    if (op == A64_OPS || a64_rows[op].cls != A64_CLASS_INT || i->rd != REG_SP)
+        return false;
+    return (op != A64_ADD_imm_x && op != A64_SUB_imm_x) || i->rn != REG_SP || (i->imm & 15);
 }
 
 static void emit_block(struct jit_tran *t)
@@ -298,11 +309,8 @@ static void emit_block(struct jit_tran *t)
 
     emit_entry(t);
     for (t->n = 0; t->n < t->count; t->n++) {
-        const struct a64_insn *i = jit_insn(t);
-        bool moves_sp = t->op[t->n] != A64_OPS && a64_rows[t->op[t->n]].cls == A64_CLASS_INT &&
-                        i->rd == REG_SP && (i->rn != REG_SP || (i->imm & 15));
+        bool moves = moves_sp(t), handled;
         unsigned first_cold = t->colds;
-        bool handled;
 
         t->code[t->n] = t->e.at;
         if (t->may_set_ixc && is_branch(t->op[t->n])) {
@@ -312,9 +320,8 @@ static void emit_block(struct jit_tran *t)
         handled = !emit_insn(t);
         if (handled)
             jit_call_handler(t);
-        moves_sp |= handled; /* for all we know */
         settle_vectors(t, handled, first_cold);
-        if (moves_sp)
+        if (moves || handled) /* the latter for all we know */
             t->sp_checked = false;
     }
     if (!t->ended) {

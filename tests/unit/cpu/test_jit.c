@@ -24,6 +24,7 @@
 #define BLOCK_MAX (2 * MIB)
 #define EL1H      UINT64_C(5)
 
+#define SCTLR_SA0    BIT(4)
 #define FPCR_DN      BIT(25)
 #define FPSR_IXC_BIT BIT(4)
 #define NAN_1        UINT64_C(0x7ff8000000000001) /* quiet, with a payload */
@@ -36,6 +37,7 @@ enum {
     B_NEXT = 0x14000001,
     BLR_X1 = 0xd63f0020,
     BR_X1 = 0xd61f0020,
+    BRK = 0xd4200000,
     DC_CVAU_X1 = 0xd50b7b21,
     DSB = 0xd5033b9f,
     FADD_D0 = 0x1e622820, /* fadd d0, d1, d2 */
@@ -43,6 +45,7 @@ enum {
     IC_IALLU = 0xd508751f,
     IC_IVAU_X1 = 0xd50b7521,
     ISB = 0xd5033fdf,
+    LDR_X0_SP = 0xf94003e0,
     MOV_X0_1 = 0xd2800020,
     MOV_X0_2 = 0xd2800040,
     MSR_FPCR_X5 = 0xd51b4405,
@@ -86,6 +89,12 @@ static int setup_two(void **state)
 static int setup_two_tiny(void **state)
 {
     return setup_with(state, 2, (struct jit_config){ .bytes = JIT_CODE_MIN });
+}
+
+/* Many vCPUs have room for few predecoded pages each. */
+static int setup_many(void **state)
+{
+    return setup_with(state, 32, (struct jit_config){ .bytes = 4 * MIB });
 }
 
 static int setup_lockstep(void **state)
@@ -154,6 +163,53 @@ static void test_a_change_of_what_follows_a_block_is_noticed(void **state)
     assert_int_equal(rig->c->sys.spsr_el1 & NZCV_Z, NZCV_Z);
 }
 
+/* Words that would set flags, or leave them alone, if they were not reserved: an exception shows
+ * the flags from before. */
+static void test_flags_are_there_at_an_undefined_word(void **state)
+{
+    static const uint32_t words[] = {
+        0xab211c00, /* adds x0, x0, w1, uxtb #7 */
+        0xf27ffc00, /* ands x0, x0, # all ones */
+        0x8bc00000, /* add x0, x0, x0, ror #0 */
+    };
+    struct rig *rig = *state;
+
+    for (unsigned n = 0; n < ARRAY_LEN(words); n++) {
+        RIG_PUT(rig, CODE, 0xf100001f /* cmp x0, #0 */, B_NEXT, words[n], SUBS_X3_1, SVC);
+        rig->c->x[0] = 0;
+        rig_enter(rig, CODE, 0);
+        assert_int_equal(rig_run(rig), CPU_STOP_HVC);
+        assert_int_equal(FIELD_GET(ESR_EC, rig->c->sys.esr_el1), EC_UNKNOWN);
+        assert_int_equal(rig->c->sys.elr_el1, CODE + 8);
+        assert_int_equal(rig->c->sys.spsr_el1 & NZCV_Z, NZCV_Z);
+    }
+}
+
+/* SP moves by a register: what was known of its alignment is not known any more. */
+static void test_a_stack_pointer_is_checked_again_when_it_has_moved(void **state)
+{
+    static const uint32_t moves[] = {
+        0x8b2163ff, /* add sp, sp, x1 */
+        0xcb2163ff, /* sub sp, sp, x1 */
+        0x8b216fff, /* add sp, sp, x1, lsl #3 */
+        0x910023ff, /* add sp, sp, #8 */
+    };
+    struct rig *rig = *state;
+    struct cpu *c = rig->c;
+
+    c->sys.sctlr_el1 |= SCTLR_SA0;
+    mmu_update(c);
+    for (unsigned n = 0; n < ARRAY_LEN(moves); n++) {
+        RIG_PUT(rig, CODE, LDR_X0_SP, moves[n], LDR_X0_SP, SVC);
+        c->x[1] = moves[n] == 0x8b216fff ? 1 : 8;
+        rig_enter(rig, CODE, 0);
+        c->x[REG_SP] = DATA + 0x100;
+        assert_int_equal(rig_run(rig), CPU_STOP_HVC);
+        assert_int_equal(FIELD_GET(ESR_EC, c->sys.esr_el1), EC_SP_ALIGN);
+        assert_int_equal(c->sys.elr_el1, CODE + 8);
+    }
+}
+
 static void test_old_code_runs_until_it_is_invalidated(void **state)
 {
     struct rig *rig = *state;
@@ -201,6 +257,28 @@ static void test_another_vcpu_changes_code_that_runs(void **state)
         assert_int_equal((uintptr_t)stop, CPU_STOP_HVC);
         assert_int_equal(other->x[0], 2);
     }
+}
+
+/* A breakpoint of which the block still knows becomes a branch, before anybody is told: either is
+ * right, and nothing else. */
+static void test_a_breakpoint_becomes_a_branch(void **state)
+{
+    struct rig *rig = *state;
+    struct cpu *other = rig_add_cpu(rig, 1);
+    uint64_t retired;
+
+    RIG_PUT(rig, CODE, BRK, MOV_X0_1, SVC, MOV_X0_2, SVC);
+    rig_enter(rig, CODE, 0);
+    assert_int_equal(rig_run(rig), CPU_STOP_HVC);
+    assert_int_equal(FIELD_GET(ESR_EC, rig->c->sys.esr_el1), EC_BRK64);
+    overwrite(rig, CODE, 0x14000003 /* b to the second mov */);
+    retired = other->retired;
+    rig_enter_cpu(other, CODE, 0);
+    assert_int_equal(cpu_run(other), CPU_STOP_HVC);
+    if (FIELD_GET(ESR_EC, other->sys.esr_el1) == EC_BRK64)
+        return;
+    assert_int_equal(other->x[0], 2);
+    assert_int_equal(other->retired - retired, 3 + 1);
 }
 
 /* Blocks of two instructions, one after the other. */
@@ -305,6 +383,43 @@ static void test_another_page_behind_an_address(void **state)
         assert_int_equal(run(rig, CODE), n % 2 ? 2 : 1);
         assert_int_equal(run(rig, CODE), n % 2 ? 2 : 1);
     }
+}
+
+/* The TLB's contexts are used up, and handed out anew, when a fetch from inside translated code
+ * drops all predecoded pages. A jump cache that still has what one of them stood for before has
+ * code that is not there any more. */
+static void test_contexts_are_handed_out_anew_amid_translated_code(void **state)
+{
+    struct rig *rig = *state;
+    struct cpu *c = rig->c;
+    gva_t va = PAGES + 5 * 0x1000 + 0x800; /* not in the chain's slots of the jump cache */
+    unsigned pages = (DATA - CHAIN) / 0x1000 - 1, wraps;
+
+    for (unsigned n = 0; n < pages; n++)
+        RIG_PUT(rig, CHAIN + n * 0x1000, 0x8b020021 /* add x1, x1, x2 */, BR_X1);
+    RIG_PUT(rig, CHAIN + pages * 0x1000, 0xd61f0060 /* br x3 */);
+    RIG_PUT(rig, DATA + 0x800, MOV_X0_1, SVC);
+    RIG_PUT(rig, DATA + 0x1800, MOV_X0_2, SVC);
+    RIG_PUT(rig, CODE, MOV_X0_1, SVC);
+    run(rig, CODE); /* nothing is left to be done when cpu_run() begins */
+
+    /* As code of many pages, and TLBI VMALLE1, have it in the long run. */
+    map_page(rig, 5, DATA, true);
+    do
+        mmu_flush_all(c);
+    while (c->tlb->base[0] >> 2 != 1);
+    assert_int_equal(run(rig, va), 1);
+    map_page(rig, 5, DATA + 0x1000, true);
+    while (c->tlb->next < TLB_CONTEXTS - 1)
+        mmu_flush_all(c);
+    for (gpa_t gpa = EL1_CODE; gpa < EL1_CODE + 400 * 0x1000; gpa += 0x1000)
+        assert_non_null(code_get(c, gpa, rig_ptr(rig, gpa)));
+    wraps = c->tlb->wraps;
+    c->x[1] = CHAIN;
+    c->x[2] = 0x1000;
+    c->x[3] = va;
+    assert_int_equal(run(rig, CHAIN), 2);
+    assert_int_equal(c->tlb->wraps, wraps + 1);
 }
 
 /* The caller's page changes while it calls: the return is to what lies there now. */
@@ -460,6 +575,19 @@ static void test_lockstep_goes_on_where_both_are_the_same(void **state)
     test_a_guest_changes_its_own_code(state);
 }
 
+/* The block ends in front of its branch, whose target has no use for flags either. */
+static void test_lockstep_knows_which_flags_a_shorter_block_lost(void **state)
+{
+    struct rig *rig = *state;
+    struct cpu *c = rig->c;
+
+    RIG_PUT(rig, CODE, SUBS_X3_1, FADD_D0, B_NEXT, SUBS_X3_1, SVC);
+    c->fpsr = 0;
+    c->x[3] = 1;
+    run(rig, CODE);
+    assert_int_equal(c->x[3], UINT64_MAX);
+}
+
 static void test_what_a_translator_is_for(void **state)
 {
     struct rig *rig = *state;
@@ -481,18 +609,23 @@ int main(void)
         TEST(test_what_a_translator_is_for, setup),
         TEST(test_a_guest_changes_its_own_code, setup),
         TEST(test_a_change_of_what_follows_a_block_is_noticed, setup),
+        TEST(test_flags_are_there_at_an_undefined_word, setup),
+        TEST(test_a_stack_pointer_is_checked_again_when_it_has_moved, setup),
         TEST(test_old_code_runs_until_it_is_invalidated, setup),
         TEST(test_another_vcpu_changes_code_that_runs, setup_two),
+        TEST(test_a_breakpoint_becomes_a_branch, setup_two),
         TEST(test_a_tiny_cache_is_emptied_over_and_over, setup_two_tiny),
         TEST(test_a_call_at_the_end_of_a_page_returns_to_the_next, setup),
         TEST(test_recursion_is_deeper_than_the_ring, setup),
         TEST(test_another_page_behind_an_address, setup),
+        TEST(test_contexts_are_handed_out_anew_amid_translated_code, setup_many),
         TEST(test_a_return_to_a_page_that_was_replaced, setup),
         TEST(test_floating_point_state_changes_between_blocks, setup),
         TEST(test_a_jump_cannot_reach_another_state, setup),
         TEST(test_lockstep_finds_a_wrong_register, setup_lockstep),
         TEST(test_lockstep_finds_wrong_memory, setup_lockstep),
         TEST(test_lockstep_goes_on_where_both_are_the_same, setup_lockstep),
+        TEST(test_lockstep_knows_which_flags_a_shorter_block_lost, setup_lockstep),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

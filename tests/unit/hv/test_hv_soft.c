@@ -551,6 +551,31 @@ static void test_protect_and_unmap(void **state)
     assert_read(rig, RAM + 0x200000, 1);
 }
 
+/* Other memory in the place of a page of code. */
+static void test_code_is_mapped_over(void **state)
+{
+    static const uint32_t loop[] = { ADD_X9_1, HVC_0, NOP, BACK_12 };
+    struct rig *rig = *state;
+    struct vcpu_state s;
+    struct err err;
+    uint8_t *other;
+
+    put(rig, CODE, loop, ARRAY_LEN(loop));
+    put(rig, RAM + 0x200000, loop, ARRAY_LEN(loop));
+    put(rig, RAM + 0x200000, (uint32_t[]){ NOP }, 1);
+    start(rig, 0, 0);
+    assert_int_equal(run(rig), HV_EXIT_SMCCC);
+    assert_int_equal(run_on(rig), HV_EXIT_SMCCC);
+    other = gmem_ptr_dirty(rig->mem, RAM + 0x200000, 4096);
+    assert_int_equal(rig->ops->unmap(rig->hv, RAM + 0x200000, 4096, &err), 0);
+    assert_int_equal(rig->ops->unmap(rig->hv, CODE, 4096, &err), 0);
+    assert_int_equal(rig->ops->map(rig->hv, CODE, other, 4096, HV_READ | HV_WRITE | HV_EXEC, &err),
+                     0);
+    assert_int_equal(run_on(rig), HV_EXIT_SMCCC);
+    get(rig, &s);
+    assert_int_equal(s.x[9], 2);
+}
+
 static void test_instructions_are_counted(void **state)
 {
     struct rig *rig = *state;
@@ -719,6 +744,7 @@ int main(void)
         T(test_device_interrupt_wakes_wfi),
         T(test_dirty_tracking),
         T(test_protect_and_unmap),
+        T(test_code_is_mapped_over),
         T(test_instructions_are_counted),
         cmocka_unit_test_setup_teardown(test_translation_is_the_hosts_matter, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deterministic_time_is_exact, setup_deterministic,
