@@ -54,7 +54,7 @@ def boot_raw(program, accel, tmp_path, data, *options):
 
 
 def test_power_off_from_bare_metal(program, accel, tmp_path):
-    result = boot_raw(program, accel, tmp_path, code(OFF))
+    result = boot_raw(program, accel, tmp_path, code(OFF), "--quiet")
     assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -173,7 +173,7 @@ def test_random_values_to_every_system_register(program, accel, tmp_path, seed, 
     """All but what the program stands on: it comes to its end, whatever is in the others."""
     rng = random.Random(seed)
     words = (mmu_on() if mmu else []) + register_storm(rng, FOUNDATION, 40_000)
-    result = boot_raw(program, accel, tmp_path, with_vectors(words + OFF))
+    result = boot_raw(program, accel, tmp_path, with_vectors(words + OFF), "--quiet")
     assert (result.returncode, result.stderr) == (0, "")
 
 
