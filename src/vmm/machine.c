@@ -91,8 +91,8 @@ static int machine_power_on(struct machine *machine, struct err *err)
     return rc;
 }
 
-/* While paused. A reset device leaves its line alone, whoever comes: the console's writer is not
- * held by a pause. */
+/* While paused, or after creating failed, when nothing holds the console's writer: a reset device
+ * leaves its line alone, whoever comes. */
 static void machine_power_off(struct machine *machine)
 {
     if (machine->devs)
