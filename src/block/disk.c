@@ -252,8 +252,8 @@ int disk_open_fd(int fd, const char *name, bool read_only, struct disk **ret_dis
         return rc;
     if (disk_fd_lock(fd, name, !read_only) < 0)
         return err_set(err, EBUSY,
-                       "disk %s: in use by another machine; use a copy, or attach it read-only "
-                       "(,ro) everywhere",
+                       "disk %s: in use by another machine; end that, use a copy, or attach it "
+                       "read-only (,ro) everywhere",
                        name);
     raw = malloc(sizeof(*raw));
     own_name = strdup(name);

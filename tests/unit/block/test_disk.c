@@ -146,8 +146,9 @@ static void test_what_is_refused(void **state)
 
 static void test_one_writer_or_many_readers(void **state)
 {
-    static const char busy[] = "disk web.img: in use by another machine; use a copy, or attach it "
-                               "read-only (,ro) everywhere";
+    static const char busy[] =
+        "disk web.img: in use by another machine; end that, use a copy, or attach it "
+        "read-only (,ro) everywhere";
     struct disk *first, *second;
     struct image image;
     int other;
