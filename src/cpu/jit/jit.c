@@ -298,8 +298,9 @@ const uint8_t *jit_lookup(struct cpu *c, gva_t va)
     return find_code(c);
 }
 
-/* Let a jump go to a block. Other vCPUs may be executing it: its displacement lies in one cache
- * line (jit_align()), so they see the old one or the new one, and both targets are right. */
+/* Let a jump go to a block. Other vCPUs may be executing it: its displacement lies in one aligned
+ * group of eight bytes (jit_align()), so they see the old one or the new one, and both are right.
+ */
 static void patch(uint8_t *rel32, const uint8_t *target)
 {
     int32_t disp = (int32_t)(target - (rel32 + 4));

@@ -96,11 +96,12 @@ void jit_goto_from(struct jit_tran *t, uint8_t *from, int64_t offset, enum jit_f
 }
 
 /* The displacement `skip` bytes on will be written over while other vCPUs execute it: it must not
- * lie across two cache lines. */
+ * lie across two aligned groups of eight bytes, beyond which AMD promises nothing. */
 void jit_align(struct jit_tran *t, unsigned skip)
 {
-    while (((uintptr_t)t->e.at + skip) % 64 > 60)
-        x64_b(&t->e, 0x90);
+    unsigned at = ((uintptr_t)t->e.at + skip) % 8;
+
+    x64_nop(&t->e, at > 4 ? 8 - at : 0);
 }
 
 /* RCX = address at an offset from this page. */

@@ -44,6 +44,15 @@ static inline void x64_call_to(struct x64 *e, const uint8_t *target)
 }
 
 /* Within 127 bytes. */
+/* One instruction of len bytes that does nothing; len: 0 (none) to 3. */
+static inline void x64_nop(struct x64 *e, unsigned len)
+{
+    static const uint8_t nops[][3] = { { 0x90 }, { 0x66, 0x90 }, { 0x0f, 0x1f, 0x00 } };
+
+    for (unsigned i = 0; i < len; i++)
+        x64_b(e, nops[len - 1][i]);
+}
+
 static inline uint8_t *x64_jcc8(struct x64 *e, enum x64_cc cc)
 {
     x64_b(e, 0x70 | cc);

@@ -279,6 +279,13 @@ static void jumps(void)
     x64_b(&out, 0x90);
     x64_bind8(&out, place);
     row("jmp .+3; nop");
+    x64_nop(&out, 0);
+    x64_nop(&out, 1);
+    row("nop");
+    x64_nop(&out, 2);
+    row("data16 nop");
+    x64_nop(&out, 3);
+    row("nop dword ptr [rax]");
     for (unsigned r = 0; r < 16; r++) {
         x64_bind(x64_lea_rip(&out, r), buffer + 0x20);
         row("lea %s, [rip+%d]", names64[r], 0x20 - 7);
