@@ -3,7 +3,8 @@
  *
  * A machine is described by struct ign_options, created, started, and runs on threads of its own to
  * its end. It may be paused on the way. With the software CPU any number of machines may live in
- * one process; nothing is process-wide but where log lines go.
+ * one process; nothing is process-wide but where log lines go, and the handler of SIGRTMIN where
+ * KVM is the engine.
  *
  * Every function that can fail returns 0 or a negative errno, and fills *err (which may be NULL)
  * with one sentence for a person to read. Sizes are bytes.
