@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -20,6 +21,10 @@ BUILD = pathlib.Path(os.environ.get("IGNITION_BUILD", ROOT / "build" / ("clang" 
 def pytest_configure(config):
     for line in MARKERS:
         config.addinivalue_line("markers", line)
+    # What a shell has its jobs in the background ignore, and nohup, the programs under test would ignore, too.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTSTP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_runtest_setup(item):
