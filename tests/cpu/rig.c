@@ -42,13 +42,17 @@ static void poke64(struct rig *rig, gpa_t gpa, uint64_t val)
     store_le64(host, val);
 }
 
+static gpa_t block_desc(gva_t va)
+{
+    return TABLE_L2 + 8 * ((va - RIG_USER) / BLOCK_BYTES);
+}
+
 static void make_tables(struct rig *rig)
 {
     poke64(rig, TABLE_L1 + 8 * (RIG_USER >> 30), TABLE_L2 | DESC_TABLE);
-    poke64(rig, TABLE_L2, RIG_USER | DESC_BLOCK | DESC_EL0);
-    poke64(rig, TABLE_L2 + 8 * ((RIG_SYSTEM - RIG_USER) / BLOCK_BYTES), RIG_SYSTEM | DESC_BLOCK);
-    poke64(rig, TABLE_L2 + 8 * ((RIG_DEVICE - RIG_USER) / BLOCK_BYTES),
-           RIG_DEVICE | DESC_BLOCK | DESC_EL0 | DESC_ATTR1);
+    poke64(rig, block_desc(RIG_USER), RIG_USER | DESC_BLOCK | DESC_EL0);
+    poke64(rig, block_desc(RIG_SYSTEM), RIG_SYSTEM | DESC_BLOCK);
+    poke64(rig, block_desc(RIG_DEVICE), RIG_DEVICE | DESC_BLOCK | DESC_EL0 | DESC_ATTR1);
 }
 
 static void make_vectors(struct rig *rig)
@@ -127,6 +131,11 @@ void rig_fini(struct rig *rig)
         cpu_destroy(rig->soc.cpus[i]);
     jit_destroy(rig->soc.jit);
     gmem_destroy(rig->mem);
+}
+
+void rig_unmap_device(struct rig *rig)
+{
+    poke64(rig, block_desc(RIG_DEVICE), 0);
 }
 
 int rig_setup(void **state)

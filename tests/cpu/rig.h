@@ -35,6 +35,9 @@ void rig_init_as(struct rig *rig, unsigned vcpus, const struct jit_config *jit);
 struct cpu *rig_add_cpu(struct rig *rig, unsigned index);
 void rig_fini(struct rig *rig);
 
+/* Before anything has run: nothing is mapped at RIG_DEVICE. */
+void rig_unmap_device(struct rig *rig);
+
 /* A fixture of cmocka: *state is a rig of the test's own. */
 int rig_setup(void **state);
 int rig_teardown(void **state);

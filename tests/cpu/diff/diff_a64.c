@@ -321,6 +321,7 @@ static int run(struct test *t, uint64_t instructions, uint64_t seed, char *const
     printf("seed %" PRIu64 "\n", seed);
     fflush(stdout);
     rig_init(&t->rig);
+    rig_unmap_device(&t->rig); /* the other side has none: a wild address faults */
     t->rig.soc.model = t->model;
     gen_init(&t->gen, seed);
     rc = run_batches(t, instructions);
