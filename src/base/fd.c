@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -38,23 +37,12 @@ static size_t fd_chunk(size_t len)
     return len < FD_CHUNK_MAX ? len : FD_CHUNK_MAX;
 }
 
-/* After a call that failed: is it to be tried again? A descriptor that does not block, perhaps
- * since another process that has it wants it so, is waited for. */
-static bool fd_again(int fd, short events)
-{
-    struct pollfd pfd = { .fd = fd, .events = events };
-
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
-        return poll(&pfd, 1, -1) >= 0 || errno == EINTR;
-    return errno == EINTR;
-}
-
 static int fd_read_all(int fd, uint8_t *buf, size_t len, off_t off)
 {
     while (len) {
         ssize_t n =
             off == FD_OWN_POS ? read(fd, buf, fd_chunk(len)) : pread(fd, buf, fd_chunk(len), off);
-        if (n < 0 && fd_again(fd, POLLIN))
+        if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return -errno;
@@ -73,7 +61,7 @@ static int fd_write_all(int fd, const uint8_t *buf, size_t len, off_t off)
     while (len) {
         ssize_t n =
             off == FD_OWN_POS ? write(fd, buf, fd_chunk(len)) : pwrite(fd, buf, fd_chunk(len), off);
-        if (n < 0 && fd_again(fd, POLLOUT))
+        if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return -errno;

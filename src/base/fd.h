@@ -10,8 +10,8 @@
 void fd_close(int fd);
 void fd_closep(int *fd);
 
-/* Read or write exactly len bytes, going on after EINTR and short counts, and waiting for a
- * descriptor that does not block. Return 0, -errno, or -ENODATA when the input ends early. */
+/* Read or write exactly len bytes, going on after EINTR and short counts. Return 0, -errno, or
+ * -ENODATA when the input ends early. */
 MUST_CHECK int fd_read_full(int fd, void *buf, size_t len);
 MUST_CHECK int fd_write_full(int fd, const void *buf, size_t len);
 MUST_CHECK int fd_pread_full(int fd, void *buf, size_t len, off_t off);

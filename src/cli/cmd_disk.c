@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/cli_json.h"
 #include "ignition.h"
@@ -59,12 +60,11 @@ static json_t *disk_json(const char *file, const struct ign_disk_info *info)
     return object;
 }
 
-/* The path comes from a file that may be anybody's: nothing in it is for the terminal. */
 static void disk_print_base(const char *base)
 {
     printf("  base       ");
     for (; *base; base++)
-        putchar((unsigned char)*base < ' ' || *base == 0x7f ? '?' : *base);
+        putchar(text_printable(*base));
     putchar('\n');
 }
 

@@ -25,9 +25,8 @@ static const struct {
       "link; sign it with tools/sign.sh, or use --accel soft" },
     { HV_EXISTS, EEXIST, "HV_EXISTS", "it is there already" },
     { HV_UNSUPPORTED, ENOTSUP, "HV_UNSUPPORTED",
-      "this Mac, its macOS, or the virtual machine that we are in cannot do that (kern.hv_support "
-      "= "
-      "0: no virtualization at all); use --accel soft" },
+      "this Mac, its macOS, or the virtual machine that we are in cannot do that (with "
+      "kern.hv_support = 0 it has no virtualization at all); use --accel soft" },
 };
 
 int hv_hvf_err_set(struct err *err, hv_return_t code, const char *fmt, ...)

@@ -1,9 +1,9 @@
 /*
  * KVM's GICv3 and its state, register by register (Documentation/virt/kvm/devices/arm-vgic-v3.rst).
  *
- * KVM keeps the pending latch and the level of a line apart, as the
- * state does. What KVM does not have: sleeping redistributors (GICR_WAKER reads as zero and can
- * hold nothing else), and an enable of its own for group 0, which follows that of group 1.
+ * KVM keeps the pending latch and the level of a line apart, as the state does. What it does not
+ * have: sleeping redistributors (GICR_WAKER reads as zero and can hold nothing else), and an enable
+ * of its own for group 0, which follows that of group 1.
  */
 #include <errno.h>
 

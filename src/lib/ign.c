@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "lib/ign_int.h"
 
 _Static_assert(IGN_MESSAGE_MAX >= ERR_MAX, "messages are not cut");
@@ -35,10 +36,8 @@ int ign_error_set(struct ign_error *ret, const struct err *err, int rc)
     if (rc < 0 && ret) {
         ret->code = -rc;
         snprintf(ret->message, sizeof(ret->message), "%s", err->msg);
-        /* A path may hold anything, and come from a file. */
         for (char *c = ret->message; *c; c++)
-            if ((unsigned char)*c < ' ' || *c == 0x7f)
-                *c = '?';
+            *c = text_printable(*c); /* a path may hold anything, and come from a file */
     }
     return rc;
 }

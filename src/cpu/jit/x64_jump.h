@@ -43,7 +43,6 @@ static inline void x64_call_to(struct x64 *e, const uint8_t *target)
     x64_bind(e->at - 4, target);
 }
 
-/* Within 127 bytes. */
 /* One instruction of len bytes that does nothing; len: 0 (none) to 3. */
 static inline void x64_nop(struct x64 *e, unsigned len)
 {
@@ -53,6 +52,7 @@ static inline void x64_nop(struct x64 *e, unsigned len)
         x64_b(e, nops[len - 1][i]);
 }
 
+/* Within 127 bytes. */
 static inline uint8_t *x64_jcc8(struct x64 *e, enum x64_cc cc)
 {
     x64_b(e, 0x70 | cc);

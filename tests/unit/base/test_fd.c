@@ -71,18 +71,17 @@ static void write_big(void *arg)
     close(writer->fd);
 }
 
-static void transfer_big(bool nonblock)
+static void test_whole_transfers_survive_short_counts(void **state)
 {
     struct writer writer = { .data = malloc(BIG) };
     uint8_t *got = malloc(BIG), extra;
     struct thread thread;
     int fds[2];
 
+    (void)state;
     for (size_t i = 0; i < BIG; i++)
         writer.data[i] = (uint8_t)(i * 7 >> 3);
     assert_int_equal(fd_socketpair(fds), 0);
-    for (unsigned i = 0; i < 2; i++)
-        assert_int_equal(fd_set_nonblock(fds[i], nonblock), 0);
     writer.fd = fds[1];
     assert_int_equal(thread_start(&thread, "writer", write_big, &writer), 0);
     assert_int_equal(fd_read_full(fds[0], got, BIG), 0);
@@ -93,18 +92,6 @@ static void transfer_big(bool nonblock)
     close(fds[0]);
     free(writer.data);
     free(got);
-}
-
-static void test_whole_transfers_survive_short_counts(void **state)
-{
-    (void)state;
-    transfer_big(false);
-}
-
-static void test_whole_transfers_wait_where_a_descriptor_does_not(void **state)
-{
-    (void)state;
-    transfer_big(true);
 }
 
 static void test_positioned_transfers(void **state)
@@ -265,7 +252,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_close_keeps_errno_and_ignores_nothing),
         cmocka_unit_test(test_whole_transfers_survive_short_counts),
-        cmocka_unit_test(test_whole_transfers_wait_where_a_descriptor_does_not),
         cmocka_unit_test(test_positioned_transfers),
         cmocka_unit_test(test_transfer_errors_are_codes),
         cmocka_unit_test(test_flags),
